@@ -1,0 +1,1 @@
+"""Segment and count cells in microscopy images, on MONAI."""

@@ -1,0 +1,57 @@
+"""The `cellmonai` command: its sub-commands, and nothing that takes long to import."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from cellmonai.cli.boundary import ErrorBoundary, wants_debug
+
+_EXAMPLES = """Segment and count cells in microscopy images.
+
+  cellmonai demo                                       see everything in a minute, without any data
+  cellmonai recipe init my_data/                       write a recipe fitted to your images
+  cellmonai fit recipe.toml                            train a model
+  cellmonai infer --sliding-window big_slide.tif       find the cells of an image of any size
+  cellmonai count masks/                               count and measure them
+
+Every command explains itself with --help.
+"""
+
+app = typer.Typer(
+    cls=ErrorBoundary,
+    help="Segment and count cells in microscopy images.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+) -> None:
+    """Segment and count cells in microscopy images."""
+    if version:
+        from importlib.metadata import version as version_of
+
+        typer.echo(f"cellmonai {version_of('cellmonai')}")
+        raise typer.Exit(0)
+    if context.invoked_subcommand is None:
+        typer.echo(_EXAMPLES)
+
+
+def main() -> None:
+    """Run the command line; terminals that cannot print a character get its escape instead of a crash."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr] # both are text files here
+    try:
+        app()
+    except Exception as error:
+        if wants_debug():
+            raise
+        sys.stderr.write(f"error: {type(error).__name__}: {error}; this is a fault of cellmonai, see --debug.\n")
+        sys.exit(70)

@@ -1,0 +1,158 @@
+"""Files that appear whole or not at all: written under a temporary name, synced, then renamed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+from cellmonai.core.errors import OutputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+
+@contextmanager
+def atomic_file(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Give a temporary path beside `target`; it becomes `target` when the block ends without an exception.
+
+    The temporary name is hidden and keeps the suffix of `target`, because writers choose the format by it.
+
+    Raises
+    ------
+    OutputError
+        `target` exists and `overwrite` is not set, or the folder cannot be written.
+    """
+    refuse_existing([target], overwrite=overwrite)
+    temporary = target.with_name(f".{secrets.token_hex(8)}.tmp{target.suffix}")
+    try:
+        make_folder(target.parent)
+        yield temporary
+        _sync(temporary)
+        os.replace(temporary, target)  # noqa: PTH105 - os.replace is the atomic one on every platform
+        _sync_folder(target.parent)
+    except OSError as error:
+        _discard(temporary)
+        raise _not_writable(target, error) from error
+    except BaseException:
+        _discard(temporary)
+        raise
+
+
+@contextmanager
+def atomic_folder(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """As `atomic_file`, for an output that is a folder, such as a Zarr store."""
+    refuse_existing([target], overwrite=overwrite)
+    temporary = target.with_name(f".{secrets.token_hex(8)}.tmp{target.suffix}")
+    try:
+        make_folder(temporary)
+        yield temporary
+        if target.exists():  # a folder cannot be replaced in one step where it is not empty
+            old = target.with_name(f".{secrets.token_hex(8)}.tmp")
+            target.rename(old)
+            temporary.rename(target)
+            _discard(old)
+        else:
+            temporary.rename(target)
+        _sync_folder(target.parent)
+    except OSError as error:
+        _discard(temporary)
+        raise _not_writable(target, error) from error
+    except BaseException:
+        _discard(temporary)
+        raise
+
+
+def write_text(target: Path, text: str, *, overwrite: bool = False) -> None:
+    """Write `text` as UTF-8 with LF line ends, atomically; lone surrogates of file names are escaped."""
+    with atomic_file(target, overwrite=overwrite) as temporary:
+        temporary.write_bytes(text.encode("utf-8", errors="backslashreplace"))
+
+
+def write_json(target: Path, document: Any, *, overwrite: bool = False) -> None:  # noqa: ANN401 - any JSON value
+    """Write a JSON document, atomically; NaN and infinity are refused, as JSON has no such numbers."""
+    write_text(target, json.dumps(document, indent=2, allow_nan=False) + "\n", overwrite=overwrite)
+
+
+def refuse_existing(targets: Iterable[Path], *, overwrite: bool) -> None:
+    """Raise OutputError for the first of `targets` that exists, unless `overwrite` is set."""
+    if overwrite:
+        return
+    for target in targets:
+        if os.path.lexists(target):
+            raise OutputError(
+                "the output exists already", where=str(target), cure="choose another --output or add --overwrite"
+            )
+
+
+def make_folder(folder: Path) -> None:
+    """Make `folder` and its parents.
+
+    Raises
+    ------
+    OutputError
+        The folder cannot be made: a file is in the way, or no permission.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _not_writable(folder, error) from error
+
+
+def require_writable(folder: Path) -> None:
+    """Fail at once, before any work, when nothing can be written into `folder`."""
+    make_folder(folder)
+    probe = folder / f".{secrets.token_hex(8)}.tmp"
+    try:
+        probe.touch(exist_ok=False)
+        probe.unlink()
+    except OSError as error:
+        raise _not_writable(folder, error) from error
+
+
+def sha256_of(path: Path) -> str:
+    """Give the SHA-256 digest of a file, or of every file in a folder in name order, in hexadecimal."""
+    digest = hashlib.sha256()
+    if path.is_dir():
+        for file in sorted(p for p in path.rglob("*") if p.is_file() and not p.is_symlink()):
+            digest.update(file.relative_to(path).as_posix().encode("utf-8", "surrogateescape") + b"\0")
+            digest.update(bytes.fromhex(sha256_of(file)))
+        return digest.hexdigest()
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _not_writable(target: Path, error: OSError) -> OutputError:
+    reason = error.strerror or str(error)
+    return OutputError(
+        f"cannot be written ({reason})", where=str(target), cure="choose a folder with space and permission to write"
+    )
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "posix":
+        with suppress(OSError):  # some network file systems refuse to sync folders
+            _sync(folder)
+
+
+def _discard(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)

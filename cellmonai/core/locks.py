@@ -1,0 +1,54 @@
+"""One writer per output folder: a kernel lock, which a killed process cannot leave behind."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from cellmonai.core.errors import LockedError
+from cellmonai.core.files import require_writable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+LOCK_NAME = ".cellmonai.lock"
+
+
+@contextmanager
+def folder_lock(folder: Path) -> Iterator[None]:
+    """Hold the lock of an output folder, which is made when missing, while the block runs.
+
+    Raises
+    ------
+    LockedError
+        Another run holds the lock.
+    OutputError
+        The folder cannot be written.
+    """
+    require_writable(folder)
+    path = folder / LOCK_NAME
+    descriptor = os.open(path, os.O_CREAT | os.O_RDWR | getattr(os, "O_NOFOLLOW", 0), 0o666)
+    try:
+        try:
+            _lock(descriptor)
+        except OSError as error:
+            raise LockedError(
+                "another run is writing here", where=str(folder), cure="wait for it or choose another --output"
+            ) from error
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int) -> None:
+    if sys.platform == "win32":
+        import msvcrt
+
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,0 +1,1 @@
+"""Training samples: splits, MONAI transforms, caching, loaders."""

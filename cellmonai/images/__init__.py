@@ -1,0 +1,1 @@
+"""Files to arrays: readers, writers, dataset layouts, pairing, budget."""

@@ -1,0 +1,1 @@
+"""From a foreground to a label image: threshold, morphology, splitting, filters."""

@@ -1,0 +1,1 @@
+"""Losses on one-channel logits, each with its choices settled."""

@@ -1,0 +1,1 @@
+"""Numbers from label images: objects, matching, pixels, count errors."""

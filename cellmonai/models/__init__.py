@@ -1,0 +1,1 @@
+"""The model file: everything needed to run a network, nothing executable."""

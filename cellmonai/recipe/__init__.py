@@ -1,0 +1,1 @@
+"""The recipe: schema, loading, errors with file, key and line."""

@@ -1,0 +1,1 @@
+"""Painted fields of cells with known counts."""

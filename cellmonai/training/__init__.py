@@ -1,0 +1,1 @@
+"""MONAI's engines put together: data in, a fitted model out."""
