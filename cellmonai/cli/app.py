@@ -8,6 +8,10 @@ from typing import Annotated
 import typer
 
 from cellmonai.cli.boundary import ErrorBoundary, wants_debug
+from cellmonai.cli.count import count
+from cellmonai.cli.evaluate import evaluate
+from cellmonai.cli.fit import fit
+from cellmonai.cli.recipe import recipe_app
 
 _EXAMPLES = """Segment and count cells in microscopy images.
 
@@ -42,6 +46,12 @@ def root(
         raise typer.Exit(0)
     if context.invoked_subcommand is None:
         typer.echo(_EXAMPLES)
+
+
+app.command("fit")(fit)
+app.command("count")(count)
+app.command("evaluate")(evaluate)
+app.add_typer(recipe_app, name="recipe")
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from cellmonai.core.errors import LockedError
@@ -21,6 +21,8 @@ LOCK_NAME = ".cellmonai.lock"
 def folder_lock(folder: Path) -> Iterator[None]:
     """Hold the lock of an output folder, which is made when missing, while the block runs.
 
+    A folder that was made for the block and is still empty at its end is taken away again.
+
     Raises
     ------
     LockedError
@@ -28,6 +30,7 @@ def folder_lock(folder: Path) -> Iterator[None]:
     OutputError
         The folder cannot be written.
     """
+    existed = folder.is_dir()
     require_writable(folder)
     path = folder / LOCK_NAME
     descriptor = os.open(path, os.O_CREAT | os.O_RDWR | getattr(os, "O_NOFOLLOW", 0), 0o666)
@@ -41,6 +44,15 @@ def folder_lock(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+        if not existed:
+            _remove_if_empty(folder)
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with suppress(OSError):
+        if os.listdir(folder) == [LOCK_NAME]:
+            (folder / LOCK_NAME).unlink()
+            folder.rmdir()
 
 
 def _lock(descriptor: int) -> None:

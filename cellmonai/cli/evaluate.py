@@ -1,0 +1,136 @@
+"""`cellmonai evaluate`: how good predictions are, against a truth."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from cellmonai.cli.console import make_reporter, print_json, print_next, print_table
+from cellmonai.cli.options import Debug, Json, Overwrite, Quiet
+from cellmonai.core.errors import CellmonaiError, PartialFailureError, UsageError
+
+if TYPE_CHECKING:
+    from cellmonai.workflows.evaluate_result import EvaluateResult
+
+Kind = Literal["auto", "binary", "labels"]
+
+
+def evaluate(
+    predictions: Annotated[
+        Path,
+        typer.Argument(
+            metavar="PREDICTIONS", help="What count or infer left, or any folder or file of label images or masks."
+        ),
+    ],
+    truth: Annotated[
+        Path,
+        typer.Argument(
+            metavar="TRUTH", help="The truth under the same names: masks or label images, or a CSV table image,count."
+        ),
+    ],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder for evaluation.csv, evaluation.json and run.json.")
+    ] = None,
+    kind: Annotated[Kind, typer.Option(help="What the predictions are; auto looks at the values.")] = "auto",
+    truth_kind: Annotated[Kind, typer.Option(help="What the truth is; auto looks at the values.")] = "auto",
+    fail_under: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="MEASURE=VALUE", help="Exit with code 1 when a measure is lower, as f1_50=0.8; may be given again."
+        ),
+    ] = None,
+    bootstrap: Annotated[
+        int, typer.Option(min=0, help="Draw images again so many times for 95 % intervals, as 1000.")
+    ] = 0,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of --bootstrap; 0 unless given.")] = None,
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+    overwrite: Overwrite = False,
+) -> None:
+    """Compare predictions with the truth: cells matched at IoU 0.5 and more, counts, pixels.
+
+    Files are paired by name; endings such as _labels and _mask do not matter. An image without its counterpart is an
+    error, since leaving it out would change the result.
+
+    \b
+      cellmonai evaluate counts/ truth/
+      cellmonai evaluate counts/ counted_by_hand.csv
+      cellmonai evaluate counts/ truth/ --bootstrap 1000 --fail-under f1_50=0.8
+    """
+    from cellmonai.workflows.evaluate import evaluate as run_evaluate
+    from cellmonai.workflows.evaluate_result import EvaluateSettings
+
+    settings = EvaluateSettings(
+        output=output,
+        kind=kind,
+        truth_kind=truth_kind,
+        fail_under=parse_limits(fail_under or []),
+        bootstrap=bootstrap,
+        seed=seed,
+        overwrite=overwrite,
+    )
+    result = run_evaluate(predictions, truth, settings=settings, reporter=make_reporter(quiet=quiet))
+    if json:
+        print_json(result.as_json())
+    else:
+        _show(result, quiet=quiet)
+    _raise_outcome(result)
+
+
+def parse_limits(texts: list[str]) -> dict[str, float]:
+    """Read `f1_50=0.8` and the like.
+
+    Raises
+    ------
+    UsageError
+        Not of this form, not a number, or a measure twice.
+    """
+    limits: dict[str, float] = {}
+    for text in texts:
+        name, sign, number = text.partition("=")
+        name = name.strip()
+        try:
+            value = float(number)
+        except ValueError:
+            value = math.nan
+        if not sign or not math.isfinite(value):
+            raise UsageError(f"{text!r} is no limit", where="--fail-under", cure="write it as f1_50=0.8")
+        if name in limits:
+            raise UsageError(f"{name!r} is given twice", where="--fail-under", cure="keep one of them")
+        limits[name] = value
+    return limits
+
+
+def _show(result: EvaluateResult, *, quiet: bool) -> None:
+    from cellmonai.report.evaluation_tables import image_table, summary_table
+
+    where_all = f"all in {result.outputs[0]}" if result.outputs else "all with --output FOLDER or --json"
+    print_table(image_table(result.images, result.failures, where_all=where_all), summary_table(result.summary))
+    if not quiet and not result.outputs:
+        prediction, truth = (_quoted(word) for word in result.inputs)
+        print_next(f"cellmonai evaluate {prediction} {truth} --bootstrap 1000 --output evaluation/")
+
+
+def _quoted(word: str) -> str:
+    import shlex
+
+    return shlex.quote(word)
+
+
+def _raise_outcome(result: EvaluateResult) -> None:
+    """End with 9 when images failed, else with 1 when a measure is under its least value."""
+    missed = "; ".join(result.missed)
+    if result.failures:
+        total = len(result.failures) + len({image.image for image in result.images})
+        names = ", ".join(repr(name) for name, _ in result.failures[:5])
+        raise PartialFailureError(
+            f"{len(result.failures)} of {total} images could not be evaluated ({names})"
+            + (f"; {missed}" if missed else ""),
+            cure="see the warnings above",
+        )
+    if missed:
+        raise CellmonaiError(missed, where="--fail-under")

@@ -1,0 +1,163 @@
+"""PNG, JPEG and BMP through Pillow, after the header's size was compared with the budget."""
+
+from __future__ import annotations
+
+import warnings
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cellmonai.core.errors import InputError
+from cellmonai.images.axes import check_axes
+from cellmonai.images.channels import RGB_NAMES
+from cellmonai.images.guard import reading
+from cellmonai.images.resolution import from_resolution
+from cellmonai.images.source import ImageFacts, ImageSource, Region, default_names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+    from PIL import Image
+
+    from cellmonai.core.units import PixelSize
+    from cellmonai.images.budget import Budget
+
+_CHANNELS = {"1": 1, "L": 1, "LA": 1, "La": 1, "P": 3, "PA": 3, "RGB": 3, "RGBA": 3, "RGBX": 3, "RGBa": 3}
+_CHANNELS |= {"I;16": 1, "I;16B": 1, "I;16L": 1, "I;16N": 1, "I": 1, "F": 1}
+
+
+def open_bitmap(path: Path, budget: Budget, *, kind: str, axes: str | None, as_index: bool) -> ImageSource:
+    """Open a PNG, JPEG or BMP; alpha is left out, a palette applied unless `as_index`."""
+    with reading(path, f"the {kind} header"), _opened(path, kind) as image:
+        (width, height), mode = image.size, image.mode
+        frames = getattr(image, "n_frames", 1) if kind == "PNG" else 1
+        resolution = image.info.get("dpi") if kind == "PNG" else None
+    if mode not in _CHANNELS:
+        raise InputError(f"its colours are {mode}", where=str(path), cure="save it as grey or RGB")
+    if frames > 1:
+        raise InputError(
+            f"it is an animation of {frames} frames", where=str(path), cure="save each in a file of its own"
+        )
+    if 0 in (width, height):
+        raise InputError("the image has no pixels", where=str(path), cure="export it again")
+    deep = _is_deep_colour(path) if kind == "PNG" else False
+    channels = _channel_count(mode, path, deep=deep, as_index=as_index)
+    dtype = np.dtype(np.uint16 if deep else _dtype(mode))
+    decoded = width * height * (4 if channels == 3 else 1) * dtype.itemsize
+    budget.require(decoded, f"an image of {width} x {height} px", where=path)
+    budget.require_ratio(decoded, path.stat().st_size, where=path)
+    stored = "YX" if channels == 1 else "YXS"
+    if axes is not None and check_axes(axes, len(stored), path).replace("C", "S") != stored:
+        raise InputError(
+            f"its axes are {stored}, not {axes}", where=str(path), cure=f"leave --axes out or say {stored}"
+        )
+    facts = ImageFacts(
+        stored_axes=stored,
+        shape=(channels, height, width),
+        channels=RGB_NAMES if channels == 3 else default_names(1),
+        dtype=dtype,
+        pixel_size_um=_pixel_size(resolution),
+        levels=((height, width),),
+        notes=_notes(mode, as_index=as_index),
+    )
+    return BitmapSource(path, facts, budget, kind, deep=deep, as_index=as_index)
+
+
+@contextmanager
+def _opened(path: Path, kind: str) -> Iterator[Image.Image]:
+    """Open with one decoder only. Pillow's limit of 179 megapixels stays; its warning from 89 on is ours to judge."""
+    from PIL import Image
+
+    with warnings.catch_warnings(action="ignore"):
+        try:
+            with Image.open(path, formats=[kind]) as image:
+                yield image
+        except Image.DecompressionBombError as error:
+            raise InputError(
+                f"a {kind} of more than 179 megapixels is not decoded whole",
+                where=str(path),
+                cure="save it as a tiled TIFF",
+            ) from error
+
+
+def _is_deep_colour(path: Path) -> bool:
+    """Whether a PNG holds more than one 16-bit sample per pixel, of which Pillow keeps only the upper half."""
+    with path.open("rb") as stream:
+        start = stream.read(26)
+    return len(start) == 26 and start[24] == 16 and start[25] in {2, 4, 6}
+
+
+def _channel_count(mode: str, path: Path, *, deep: bool, as_index: bool) -> int:
+    if deep:  # grey with alpha shows as RGBA
+        with path.open("rb") as stream:
+            return 1 if stream.read(26)[25] == 4 else 3
+    return 1 if mode == "P" and as_index else _CHANNELS[mode]
+
+
+def _dtype(mode: str) -> type[np.generic]:
+    if mode == "1":
+        return np.bool_
+    if mode.startswith("I;16"):
+        return np.uint16
+    return {"I": np.int32, "F": np.float32}.get(mode, np.uint8)
+
+
+def _pixel_size(dpi: object) -> PixelSize | None:
+    """Read a PNG's pixels per metre, which Pillow gives as dpi, where they are a microscope's."""
+    if not isinstance(dpi, tuple) or len(dpi) != 2 or min(dpi) <= 0:
+        return None
+    x, y = (0.0254 / float(value) for value in dpi)
+    return from_resolution(y, x, "m")
+
+
+def _notes(mode: str, *, as_index: bool) -> tuple[str, ...]:
+    notes = ("alpha channel left out",) if mode in {"LA", "La", "PA", "RGBA", "RGBa"} else ()
+    return (*notes, "palette applied") if mode in {"P", "PA"} and not as_index else notes
+
+
+class BitmapSource(ImageSource):
+    """A bitmap, decoded whole at the first read and kept: these formats cannot be read in parts."""
+
+    def __init__(self, path: Path, facts: ImageFacts, budget: Budget, kind: str, *, deep: bool, as_index: bool) -> None:
+        super().__init__(path, facts, budget)
+        self._kind, self._deep, self._as_index = kind, deep, as_index
+        self._pixels: NDArray[Any] | None = None
+
+    def _read(self, box: Region, channels: Sequence[int], level: int, plane: int) -> NDArray[Any]:
+        if self._pixels is None:
+            pixels = self._deep_pixels() if self._deep else self._decoded()
+            if pixels.shape != self.shape:
+                raise InputError(
+                    f"the pixels are {pixels.shape}, the header says {self.shape}",
+                    where=str(self.path),
+                    cure="the file is damaged",
+                )
+            self._pixels = pixels
+        return np.ascontiguousarray(self._pixels[list(channels), box[0] : box[2], box[1] : box[3]])
+
+    def _decoded(self) -> NDArray[Any]:
+        with _opened(self.path, self._kind) as image:
+            image.load()
+            if image.mode == "P" and not self._as_index:
+                return _with_palette(image)
+            array = np.asarray(image)
+        if array.ndim == 2:
+            array = array[..., np.newaxis]
+        return np.moveaxis(array[..., : self.shape[0]], -1, 0).astype(self.dtype, copy=False)
+
+    def _deep_pixels(self) -> NDArray[Any]:
+        from imagecodecs import png_decode
+
+        array = np.asarray(png_decode(self.path.read_bytes()))
+        return np.moveaxis(array[..., : self.shape[0]], -1, 0).astype(self.dtype, casting="no")
+
+
+def _with_palette(image: Image.Image) -> NDArray[np.uint8]:
+    colours = np.zeros((256, 3), np.uint8)
+    given = np.asarray(image.getpalette("RGB") or [], np.uint8).reshape(-1, 3)
+    colours[: len(given)] = given[:256]
+    pixels: NDArray[np.uint8] = np.moveaxis(colours[np.asarray(image)], -1, 0)
+    return pixels

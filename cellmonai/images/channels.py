@@ -1,0 +1,44 @@
+"""Channels: grey pictures stored as colour, and what a model wants of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cellmonai.core.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+RGB_NAMES = ("red", "green", "blue")
+
+
+def is_grey_rgb(array: NDArray[Any]) -> bool:
+    """Tell whether `array` (C, Y, X) has three equal channels: a grey picture stored as colour."""
+    return (
+        array.ndim == 3
+        and array.shape[0] == 3
+        and bool(np.array_equal(array[0], array[1]) and (array[1] == array[2]).all())
+    )
+
+
+def to_channels(array: NDArray[Any], wanted: int, *, where: str = "") -> NDArray[Any]:
+    """Give `array` (C, Y, X) with `wanted` channels, where that loses nothing.
+
+    Three equal channels become one; colour never becomes grey without being asked for.
+
+    Raises
+    ------
+    InputError
+        The number of channels is another one and the channels are not equal.
+    """
+    found = array.shape[0]
+    if found == wanted:
+        return array
+    if wanted == 1 and is_grey_rgb(array):
+        return array[:1]
+    cure = "choose one with --channel" if wanted == 1 else f"give images with {wanted} channels"
+    kind = "colour with 3 different channels" if found == 3 else f"{found} channels"
+    expected = "1 channel is" if wanted == 1 else f"{wanted} channels are"
+    raise InputError(f"the image has {kind} and {expected} expected", where=where, cure=cure)

@@ -1,0 +1,143 @@
+"""Probability maps as OME-Zarr 0.5: one array, channels are the model's outputs, every chunk with a checksum."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from cellmonai.core.errors import InputError
+from cellmonai.core.files import atomic_folder
+from cellmonai.images.budget import budget_of
+from cellmonai.images.guard import reading
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from cellmonai.core.units import PixelSize
+
+MapsType = Literal["float16", "uint8"]
+
+CHUNK = 512
+_BYTE_SCALE = 255.0
+
+
+@dataclass(frozen=True, slots=True)
+class Maps:
+    """What a network gave for one plane.
+
+    Parameters
+    ----------
+    maps : float32 (C, Y, X); probabilities lie in [0, 1]
+    names : of the channels, as "foreground"
+    pixel_size_um : (y, x) or None
+    """
+
+    maps: NDArray[np.float32]
+    names: tuple[str, ...]
+    pixel_size_um: PixelSize | None
+
+
+def write_maps(
+    path: Path,
+    maps: NDArray[np.floating[Any]],
+    *,
+    names: Sequence[str],
+    pixel_size_um: PixelSize | None,
+    dtype: MapsType = "float16",
+    overwrite: bool,
+) -> None:
+    """Write maps (C, Y, X) as an OME-Zarr 0.5 folder.
+
+    Parameters
+    ----------
+    dtype : "float16" keeps 11 bits of precision; "uint8" stores probabilities in steps of 1/255
+
+    Raises
+    ------
+    OutputError
+        The folder exists and `overwrite` is not set, or cannot be written.
+    """
+    if maps.ndim != 3 or maps.shape[0] != len(names):
+        raise ValueError(f"maps are {maps.shape} with {len(names)} names, expected (C, Y, X) with one name per channel")
+    if dtype == "uint8" and maps.size and not (maps.min() >= 0 and maps.max() <= 1):
+        raise ValueError("maps outside [0, 1] cannot be stored as uint8")
+    from zarr import open_group
+    from zarr.codecs import Crc32cCodec, ZstdCodec
+
+    with atomic_folder(path, overwrite=overwrite) as temporary:
+        group = open_group(temporary, mode="w", zarr_format=3, attributes=_attributes(names, pixel_size_um, dtype))
+        array = group.create_array(
+            "0",
+            shape=maps.shape,
+            chunks=(1, min(CHUNK, maps.shape[1]), min(CHUNK, maps.shape[2])),
+            dtype=dtype,
+            compressors=[ZstdCodec(level=3), Crc32cCodec()],
+            dimension_names=("c", "y", "x"),
+            config={"write_empty_chunks": True},  # so that a missing chunk is a lost one
+        )
+        for row in range(0, maps.shape[1], CHUNK):
+            part = maps[:, row : row + CHUNK]
+            array[:, row : row + CHUNK] = (
+                np.floor(part * _BYTE_SCALE + 0.5).astype(np.uint8) if dtype == "uint8" else part.astype(np.float16)
+            )
+
+
+def _attributes(names: Sequence[str], pixel_size_um: PixelSize | None, dtype: MapsType) -> dict[str, Any]:
+    unit = {"unit": "micrometer"} if pixel_size_um else {}
+    scale = [1.0, *(float(size) for size in pixel_size_um or (1.0, 1.0))]
+    axes = [{"name": "c", "type": "channel"}, *({"name": axis, "type": "space", **unit} for axis in "yx")]
+    transform = [{"type": "scale", "scale": scale}]
+    multiscale = {"name": "maps", "axes": axes, "datasets": [{"path": "0", "coordinateTransformations": transform}]}
+    end = 255.0 if dtype == "uint8" else 1.0
+    window = {"min": 0.0, "max": end, "start": 0.0, "end": end}
+    channels = [{"label": name, "color": "FFFFFF", "active": True, "window": window} for name in names]
+    return {
+        "ome": {"version": "0.5", "multiscales": [multiscale], "omero": {"channels": channels}},
+        "cellmonai": {
+            "names": list(names),
+            "pixel_size_um": list(pixel_size_um) if pixel_size_um else None,
+            "one_is": _BYTE_SCALE if dtype == "uint8" else 1.0,
+        },
+    }
+
+
+def read_maps(path: Path, *, memory: int | None = None) -> Maps:
+    """Read maps that `write_maps` wrote.
+
+    Raises
+    ------
+    InputError
+        No such folder, not written by cellmonai, a lost or damaged chunk, or a link in it.
+    MemoryBudgetError
+        The maps are over the memory budget.
+    """
+    if not path.is_dir():
+        raise InputError("no such folder of maps", where=str(path), cure="run `cellmonai infer` again")
+    if any(entry.is_symlink() for entry in [path, *path.rglob("*")]):
+        raise InputError("there is a link in it, and links are not followed", where=str(path), cure="copy the files")
+    from zarr import open_group
+
+    with reading(path, "the maps"):
+        group = open_group(path, mode="r", zarr_format=3)
+        facts: Any = group.attrs.get("cellmonai")
+        array: Any = group["0"]
+        if not isinstance(facts, dict) or array.ndim != 3 or array.dtype not in (np.float16, np.uint8):
+            raise InputError("these are no maps of cellmonai", where=str(path), cure="run `cellmonai infer` again")
+        chunk = int(np.prod([min(n, m) for n, m in zip(array.chunks, array.shape, strict=True)]))
+        if chunk != int(np.prod(array.chunks)):
+            raise InputError("a chunk is larger than the maps", where=str(path), cure="run `cellmonai infer` again")
+        amount = 6 * int(np.prod([int(n) for n in array.shape], dtype=object))
+        budget_of(memory).require(amount, "the maps", where=path)
+        if array.nchunks_initialized != array.nchunks:
+            raise InputError("a part of the maps is lost", where=str(path), cure="run `cellmonai infer` again")
+        maps = np.asarray(array[...]).astype(np.float32) / np.float32(facts["one_is"])
+        size = facts["pixel_size_um"]
+        names = tuple(str(name) for name in facts["names"])
+    if not np.isfinite(maps).all() or len(names) != maps.shape[0]:
+        raise InputError("the maps are damaged", where=str(path), cure="run `cellmonai infer` again")
+    return Maps(maps, names, (float(size[0]), float(size[1])) if size else None)

@@ -1,0 +1,71 @@
+"""Intensities to the scale a network sees, by numbers taken once from the whole image.
+
+The numbers belong to the image, never to a window of it: a window-wise percentile would give the same cell another
+brightness in every window, and seams where windows meet.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Method = Literal["percentile", "range", "zscore", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class Scaling:
+    """`(value - offset) / scale`, one pair of numbers per channel."""
+
+    offset: tuple[float, ...]
+    scale: tuple[float, ...]
+
+    def apply(self, image: NDArray[Any]) -> NDArray[np.float32]:
+        """Scale an image (C, Y, X) of any dtype; gives float32 of the same shape."""
+        offset = np.asarray(self.offset, np.float32)[:, None, None]
+        inverse = np.asarray([1.0 / s for s in self.scale], np.float32)[:, None, None]
+        scaled: NDArray[np.float32] = (image.astype(np.float32) - offset) * inverse
+        return scaled
+
+
+@dataclass(frozen=True, slots=True)
+class Normalisation:
+    """How the scaling of an image is found.
+
+    `percentile` maps the percentiles `low` and `high` of each channel to 0 and 1, without clipping; `range` does the
+    same with the intensities `low` and `high` themselves; `zscore` gives mean 0 and standard deviation 1; `none`
+    leaves the values as they are.
+    """
+
+    method: Method = "percentile"
+    low: float = 1.0
+    high: float = 99.8
+
+    def scaling_for(self, image: NDArray[Any]) -> Scaling:
+        """Find the scaling of an image (C, Y, X).
+
+        A constant channel is only shifted, so that an empty image stays flat instead of being divided by zero.
+        """
+        channels = [self._one_channel(channel) for channel in image]
+        return Scaling(tuple(o for o, _ in channels), tuple(s for _, s in channels))
+
+    def _one_channel(self, channel: NDArray[Any]) -> tuple[float, float]:
+        match self.method:
+            case "percentile":
+                low, high = (float(v) for v in np.percentile(channel, (self.low, self.high)))
+            case "range":
+                low, high = self.low, self.high
+            case "zscore":
+                low = float(channel.mean(dtype=np.float64))
+                high = low + float(channel.std(dtype=np.float64))
+            case "none":
+                low, high = 0.0, 1.0
+        return low, (high - low) if high > low else 1.0
+
+    def as_json(self) -> dict[str, Any]:
+        """Give the form that the model file holds."""
+        return asdict(self)

@@ -1,0 +1,96 @@
+"""Open an image of any known kind, after the checks that a hostile or damaged file must not pass."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cellmonai.core.errors import InputError
+from cellmonai.images.budget import budget_of
+from cellmonai.images.find import FAMILIES, family_of
+from cellmonai.images.guard import kind_of_content, require_regular_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cellmonai.images.source import ImageSource
+
+
+def open_image(path: Path, *, memory: int | None = None, axes: str | None = None) -> ImageSource:
+    """Open an image; its header is checked, its pixels are not read yet.
+
+    Parameters
+    ----------
+    path : a TIFF (also BigTIFF, OME, ImageJ, Aperio), PNG, JPEG, BMP, npy, npz or NIfTI file
+    memory : bytes that reading may take; half of what is free by default
+    axes : one letter per stored axis (C channel, Y row, X column, Z, T, P planes) where the file does not say, or
+        instead of what it says
+
+    Returns
+    -------
+    ImageSource
+        Close it, or use it in a `with` block.
+
+    Raises
+    ------
+    InputError
+        The file is missing, a folder, a link or no regular file, of an unknown kind, damaged, named for another kind,
+        complex, without pixels, or declares what it does not hold.
+    MemoryBudgetError
+        The least that can be read of it is over the budget.
+    """
+    return _open(path, memory=memory, axes=axes, as_index=False)
+
+
+def open_indexed(path: Path, *, memory: int | None = None) -> ImageSource:
+    """As `open_image` for masks: a palette picture gives its indices, an npz its mask."""
+    return _open(path, memory=memory, axes=None, as_index=True)
+
+
+def _open(path: Path, *, memory: int | None, axes: str | None, as_index: bool) -> ImageSource:
+    require_regular_file(path)
+    family = _checked_family(path)
+    budget = budget_of(memory)
+    match family:
+        case "TIFF":
+            from cellmonai.images.tiff import open_tiff
+
+            return open_tiff(path, budget, axes=axes, as_index=as_index)
+        case "PNG" | "JPEG" | "BMP":
+            from cellmonai.images.bitmap import open_bitmap
+
+            return open_bitmap(path, budget, kind=family, axes=axes, as_index=as_index)
+        case "npy":
+            from cellmonai.images.numpy_files import open_npy
+
+            return open_npy(path, budget, axes=axes)
+        case "npz":
+            from cellmonai.images.numpy_files import open_npz
+
+            return open_npz(path, budget, axes=axes, of_mask=as_index)
+        case _:
+            from cellmonai.images.nifti import open_nifti
+
+            return open_nifti(path, budget, axes=axes)
+
+
+def _checked_family(path: Path) -> str:
+    """Give the family that the name says, when the content is of it too."""
+    family = family_of(path)
+    if family is None:
+        known = ", ".join(sorted({family for family, _ in FAMILIES}))
+        raise InputError(
+            f"{path.suffix or 'a file without a suffix'} is no image format that is read",
+            where=str(path),
+            cure=f"save it as one of {known}",
+        )
+    found = kind_of_content(path)
+    expected = {"npz": {"zip"}, "NIfTI": {"NIfTI", "gzip"}}.get(family, {family})
+    if found not in expected:
+        real = "no known image" if found == "unknown" else f"{found} data"
+        article = "a" if family[0] not in "nN" else "an"
+        raise InputError(
+            f"it is named as {article} {family} file and holds {real}",
+            where=str(path),
+            cure=f"rename it, or save it as {family}",
+        )
+    return family

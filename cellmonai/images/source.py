@@ -1,0 +1,195 @@
+"""An open image: facts from its header, and regions of its pixels on demand."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from cellmonai.core.errors import InputError
+from cellmonai.core.files import sha256_of
+from cellmonai.images.guard import reading
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+    from types import TracebackType
+
+    from numpy.typing import NDArray
+
+    from cellmonai.core.units import PixelSize
+    from cellmonai.images.budget import Budget
+
+Region = tuple[int, int, int, int]
+"""(row0, column0, row1, column1), half-open."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFacts:
+    """What the header says, after everything in it was checked.
+
+    Parameters
+    ----------
+    stored_axes : axes of the file, slowest first, as "TZCYX"; S is colour
+    shape : (C, Y, X) of one plane at full size
+    channels : one name per channel; "0", "1", … where the file has none
+    dtype : of what `read` gives
+    pixel_size_um : (y, x), None where the file does not say
+    levels : (Y, X) of each resolution, full size first
+    planes : one name per series, time and depth; ("",) when there is only one
+    notes : what was left out or chosen, in words, for the run record
+    """
+
+    stored_axes: str
+    shape: tuple[int, int, int]
+    channels: tuple[str, ...]
+    dtype: np.dtype[Any]
+    pixel_size_um: PixelSize | None
+    levels: tuple[tuple[int, int], ...]
+    planes: tuple[str, ...] = ("",)
+    notes: tuple[str, ...] = ()
+
+
+class ImageSource(ABC):
+    """An image that is open for reading; `open_image` makes it, `close` or a `with` block ends it.
+
+    Attributes
+    ----------
+    path, stored_axes, shape, channels, dtype, pixel_size_um, levels, planes, notes : as in `ImageFacts`
+    axes : always "CYX", what `read` gives
+    """
+
+    axes = "CYX"
+
+    def __init__(self, path: Path, facts: ImageFacts, budget: Budget) -> None:
+        _check_facts(facts, path)
+        self.path = path
+        self.budget = budget
+        self.stored_axes = facts.stored_axes
+        self.shape = facts.shape
+        self.channels = facts.channels
+        self.dtype = facts.dtype
+        self.pixel_size_um = facts.pixel_size_um
+        self.levels = facts.levels
+        self.planes = facts.planes
+        self.notes = facts.notes
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the file's content, in hexadecimal."""
+        with reading(self.path, "the file"):
+            return sha256_of(self.path)
+
+    def read(
+        self,
+        region: Region | None = None,
+        *,
+        channels: Sequence[int] | None = None,
+        level: int = 0,
+        plane: int = 0,
+    ) -> NDArray[Any]:
+        """Give a region as (C, h, w) in the stored type; only what overlaps it is decoded where the format allows.
+
+        Parameters
+        ----------
+        region : half-open (row0, column0, row1, column1) in pixels of `level`; the whole level by default
+        channels : which ones, in this order; all by default
+        level, plane : indices into `levels` and `planes`
+
+        Raises
+        ------
+        InputError
+            The pixels cannot be decoded, or hold NaN or infinity.
+        MemoryBudgetError
+            The region is over the memory budget.
+        ValueError
+            `region`, `channels`, `level` or `plane` lie outside the image.
+        """
+        box, wanted = self._checked(region, channels, level, plane)
+        shape = (len(wanted), box[2] - box[0], box[3] - box[1])
+        amount = shape[0] * shape[1] * shape[2] * self.dtype.itemsize
+        self.budget.require(amount, f"a region of {shape[2]} x {shape[1]} px", where=self.path)
+        with reading(self.path, "the pixels"):
+            array = self._read(box, wanted, level, plane)
+        if array.shape != shape or array.dtype != self.dtype:
+            raise InputError(
+                f"the reader gave {array.dtype} {array.shape}, expected {self.dtype} {shape}",
+                where=str(self.path),
+                cure="the file is damaged",
+            )
+        require_finite(array, self.path)
+        return array
+
+    @abstractmethod
+    def _read(self, box: Region, channels: Sequence[int], level: int, plane: int) -> NDArray[Any]:
+        """Decode a region whose bounds were checked."""
+
+    def _checked(
+        self, region: Region | None, channels: Sequence[int] | None, level: int, plane: int
+    ) -> tuple[Region, tuple[int, ...]]:
+        if not 0 <= level < len(self.levels):
+            raise ValueError(f"level is {level}, expected 0 to {len(self.levels) - 1}")
+        if not 0 <= plane < len(self.planes):
+            raise ValueError(f"plane is {plane}, expected 0 to {len(self.planes) - 1}")
+        height, width = self.levels[level]
+        row0, column0, row1, column1 = box = (0, 0, height, width) if region is None else region
+        if not (0 <= row0 < row1 <= height and 0 <= column0 < column1 <= width):
+            raise ValueError(f"region is {box}, expected a part of (0, 0, {height}, {width})")
+        wanted = tuple(range(self.shape[0])) if channels is None else tuple(channels)
+        if not wanted or not all(0 <= channel < self.shape[0] for channel in wanted):
+            raise ValueError(f"channels are {wanted}, expected some of 0 to {self.shape[0] - 1}")
+        return box, wanted
+
+    def close(self) -> None:  # noqa: B027 - most sources keep no file open
+        """Free the file; reading afterwards is an error."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class ArraySource(ImageSource):
+    """An image that lies in an array (planes, C, Y, X), in memory or mapped from a file."""
+
+    def __init__(self, path: Path, facts: ImageFacts, budget: Budget, array: NDArray[Any]) -> None:
+        super().__init__(path, facts, budget)
+        self._array = array
+
+    def _read(self, box: Region, channels: Sequence[int], level: int, plane: int) -> NDArray[Any]:
+        part = self._array[plane, :, box[0] : box[2], box[1] : box[3]]
+        return np.ascontiguousarray(part[list(channels)], dtype=self.dtype)
+
+
+def require_finite(array: NDArray[Any], path: Path) -> None:
+    """Refuse NaN and infinity.
+
+    Raises
+    ------
+    InputError
+        At least one pixel is not a finite number.
+    """
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        bad = int(array.size - np.count_nonzero(np.isfinite(array)))
+        raise InputError(
+            f"{bad} pixel values are NaN or infinite", where=str(path), cure="replace them and save the image again"
+        )
+
+
+def _check_facts(facts: ImageFacts, path: Path) -> None:
+    if 0 in facts.shape:
+        raise InputError(f"the image has no pixels (shape {facts.shape})", where=str(path), cure="export it again")
+    if facts.dtype.kind not in "buif":
+        kind = "complex numbers" if facts.dtype.kind == "c" else f"values of type {facts.dtype}"
+        raise InputError(f"the image holds {kind}", where=str(path), cure="save it as integers or floats")
+
+
+def default_names(count: int) -> tuple[str, ...]:
+    """Give names to channels that have none: "0", "1" and so on."""
+    return tuple(str(i) for i in range(count))

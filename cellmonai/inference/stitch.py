@@ -1,0 +1,99 @@
+"""From windows to one map: exact cores, or MONAI's blending."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from cellmonai.inference.windows import Blending, Box, Lattice
+
+    Run = Callable[[Tensor], Tensor]
+    """A window (1, C, h, w) to its logits (1, K, h, w), both on the CPU."""
+    Read = Callable[[Box], NDArray[Any]]
+    """A box inside the image to its normalised pixels (C, h, w), floating point."""
+    Write = Callable[[Box, NDArray[Any]], None]
+    """Take the probabilities (K, h, w) of a box inside the image."""
+    AfterWindow = Callable[[float], None]
+    """Told after each window how many px of the image it settled; may raise to stop."""
+
+OVERLAP = 0.25  # of a window's side, for the blended stitches; MONAI's default
+
+
+def stitch_exact(run: Run, read: Read, write: Write, *, lattice: Lattice, after_window: AfterWindow) -> None:
+    """Run every window and keep its core: equal to one pass over the whole padded image.
+
+    Beyond the bottom and right of the image its last row and column are repeated, as `padded_image` does. `read` and
+    `write` get every box once, in raster order, so the image and the map may be larger than memory.
+    """
+    for window in lattice.windows:
+        pixels = read(window.read.clipped(lattice.shape))
+        logits = run(torch.from_numpy(_repeat_edge(pixels, window.pad))[None])[0]
+        core = window.core.clipped(lattice.shape)
+        rows, columns = core.within(window.read).slices
+        write(core, _probabilities(logits[:, rows, columns]))
+        after_window(core.shape[0] * core.shape[1])
+
+
+def stitch_blended(
+    run: Run,
+    image: NDArray[np.float32],
+    *,
+    blending: Blending,
+    mode: Literal["gaussian", "constant"],
+    after_window: AfterWindow,
+) -> NDArray[np.float32]:
+    """Average overlapping windows with MONAI's sliding-window inferer; gives probabilities (K, Y, X).
+
+    Logits are averaged, with weights that fall towards the edge of a window (`gaussian`) or are equal (`constant`).
+    The image, the map and a map of weights are held in memory.
+    """
+    from monai.inferers import SlidingWindowInferer
+
+    height, width = image.shape[-2:]
+    share = height * width / blending.windows
+
+    def run_and_tell(window: Tensor) -> Tensor:
+        logits = run(window)
+        after_window(share)
+        return logits
+
+    inferer = SlidingWindowInferer(
+        roi_size=blending.side, sw_batch_size=1, overlap=OVERLAP, mode=mode, padding_mode="replicate", progress=False
+    )
+    padded = torch.from_numpy(padded_image(image, blending.padded))[None]
+    with torch.inference_mode():
+        logits = inferer(padded, run_and_tell)
+    return _probabilities(logits[0, :, :height, :width])
+
+
+def padded_image(image: NDArray[Any], padded: tuple[int, int]) -> NDArray[Any]:
+    """Repeat the last row and column of an image (C, Y, X) until it has the shape `padded`: the fixed rule.
+
+    Repeating continues cells and background as they are at the edge; zeros would be a dark frame that no training
+    crop has, and mirroring fails where the image is smaller than the padding.
+    """
+    height, width = image.shape[-2:]
+    return _repeat_edge(image, (padded[0] - height, padded[1] - width))
+
+
+def _probabilities(logits: Tensor) -> NDArray[Any]:
+    """Apply the sigmoid, in NumPy: torch's gives other last bits at the end of a row, so it would show the windows."""
+    values = -logits.numpy()
+    with np.errstate(over="ignore"):  # exp of 89 and more is infinite, and its probability 0
+        np.exp(values, out=values)
+    values += 1
+    return np.reciprocal(values, out=values)
+
+
+def _repeat_edge(image: NDArray[Any], pad: tuple[int, int]) -> NDArray[Any]:
+    if not any(pad):
+        return np.ascontiguousarray(image)
+    return np.pad(image, ((0, 0), (0, pad[0]), (0, pad[1])), mode="edge")

@@ -1,0 +1,87 @@
+"""Parameters of what a recipe names: plain rows, checked without the library behind."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter: its default, which also says its kind, and what is allowed.
+
+    Parameters
+    ----------
+    default : float (a number), int (a whole number), tuple of two floats (a range from, to) or str (a word)
+    meaning : what it does, with its unit
+    low, high : bounds, both allowed; for a range they hold for both ends
+    choices : the only values allowed, when not empty
+    """
+
+    default: float | int | str | tuple[float, float]
+    meaning: str
+    low: float = -math.inf
+    high: float = math.inf
+    choices: tuple[Any, ...] = ()
+
+    def check(self, value: object) -> Any:  # noqa: ANN401 - whatever kind the default has
+        """Give `value` in the kind of the default: whole numbers become floats, lists tuples.
+
+        Raises
+        ------
+        ValueError
+            It is of another kind or out of bounds; the message says what was expected, as in `expected 0 to 1`.
+        """
+        if misfit := self._misfit(value):
+            raise ValueError(misfit)
+        if isinstance(self.default, tuple) and isinstance(value, (list, tuple)):
+            return tuple(float(end) for end in value)
+        return float(value) if isinstance(self.default, float) and isinstance(value, (int, float)) else value
+
+    def as_json_schema(self) -> dict[str, Any]:
+        """Give this parameter as JSON Schema."""
+        schema: dict[str, Any] = {"description": self.meaning}
+        if self.choices:
+            return schema | {"enum": list(self.choices), "default": self.default}
+        number: dict[str, Any] = {"type": "integer" if isinstance(self.default, int) else "number"}
+        if math.isfinite(self.low):
+            number["minimum"] = self.low
+        if math.isfinite(self.high):
+            number["maximum"] = self.high
+        if isinstance(self.default, tuple):
+            pair = {"type": "array", "items": number, "minItems": 2, "maxItems": 2}
+            return schema | pair | {"default": list(self.default)}
+        return schema | number | {"default": self.default}
+
+    def _misfit(self, value: object) -> str:
+        """Say what was expected, or nothing when the value fits."""
+        if self.choices:
+            fits = any(type(choice) is type(value) and choice == value for choice in self.choices)
+            return "" if fits else f"expected one of {', '.join(map(repr, self.choices))}"
+        if not isinstance(self.default, tuple):
+            return self._misfit_of_number(value)
+        if not isinstance(value, (list, tuple)) or len(value) != 2:
+            return "expected two numbers [from, to]"
+        if misfit := self._misfit_of_number(value[0]) or self._misfit_of_number(value[1]):
+            return misfit
+        return "" if value[0] <= value[1] else "expected [from, to] with from not above to"
+
+    def _misfit_of_number(self, value: object) -> str:
+        whole = isinstance(self.default, int)
+        kinds = (int,) if whole else (int, float)
+        if isinstance(value, bool) or not isinstance(value, kinds) or not math.isfinite(value):
+            return "expected a whole number" if whole else "expected a number"
+        return "" if self.low <= value <= self.high else f"expected {self._bounds()}"
+
+    def _bounds(self) -> str:
+        if math.isinf(self.high):
+            return f"{self.low:g} or more"
+        if math.isinf(self.low):
+            return f"{self.high:g} or less"
+        return f"{self.low:g} to {self.high:g}"
+
+
+ParameterTable = Mapping[str, Mapping[str, Parameter]]
+"""Name of the thing -> name of its parameter -> the parameter."""

@@ -1,0 +1,137 @@
+"""Validation on whole images, through the same inference that the model is later used with; never on crops."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from ignite.engine import Events
+from monai.engines import SupervisedEvaluator
+from monai.inferers import Inferer
+
+from cellmonai.core.errors import DivergedError
+from cellmonai.data.dataset import foreground_target
+from cellmonai.instances.find import find_instances, foreground
+from cellmonai.measure.counts import count_errors
+from cellmonai.measure.matching import MatchCounts, match_labels
+from cellmonai.measure.pixels import PixelCounts, count_pixels
+from cellmonai.training.engines import DIVERGED_CURE, quiet
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+    from torch import nn
+
+    from cellmonai.data.samples import Sample
+    from cellmonai.inference.predictor import Predictor
+    from cellmonai.instances.settings import InstanceSettings
+
+_CLOSEST_TO_CERTAIN = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """How well whole validation images were done; a ratio of nothing to nothing is None."""
+
+    val_loss: float
+    val_f1_50: float | None
+    val_dice: float | None
+    val_count_mae: float | None
+
+    def value(self, monitor: str) -> float | None:
+        """Give the score that a recipe's `training.monitor` names."""
+        found: float | None = getattr(self, monitor)
+        return found
+
+    def gain(self, monitor: str) -> float:
+        """Give the score as something of which more is better; an undefined one is worse than any."""
+        value = self.value(monitor)
+        if value is None:
+            return -np.inf
+        return -value if monitor in ("val_loss", "val_count_mae") else value
+
+
+class WholeImage(Inferer):  # type: ignore[misc] # MONAI is untyped here
+    """MONAI's inferer interface around cellmonai's windows: one image (1, C, Y, X) to probabilities (1, K, Y, X)."""
+
+    def __init__(self, predictor: Predictor) -> None:
+        super().__init__()
+        self.predictor = predictor
+
+    def __call__(self, inputs: torch.Tensor, network: nn.Module, *args: Any, **kwargs: Any) -> torch.Tensor:  # noqa: ANN401 - MONAI's signature
+        """Predict one image."""
+        return torch.from_numpy(self.predictor.predict(inputs[0].cpu().numpy()))[None]
+
+
+class Validation:
+    """The validation images and MONAI's evaluator over them; call `run` after an epoch."""
+
+    def __init__(
+        self,
+        samples: Sequence[Sample],
+        net: nn.Module,
+        predictor: Predictor,
+        loss: nn.Module,
+        settings: InstanceSettings,
+    ) -> None:
+        self.samples, self.loss, self.settings = samples, loss, settings
+        self.probabilities: list[NDArray[np.float32]] = []
+        self.targets = [torch.from_numpy(foreground_target(sample))[None] for sample in samples]
+        batches = [{"image": torch.from_numpy(sample.image)[None]} for sample in samples]
+        self.evaluator = quiet(
+            SupervisedEvaluator(
+                device=torch.device("cpu"),  # the predictor moves windows to the device, never a whole image
+                val_data_loader=batches,
+                network=net,
+                inferer=WholeImage(predictor),
+                prepare_batch=lambda batch, device, non_blocking, **_: (batch["image"], None),
+                decollate=False,
+            )
+        )
+        self.evaluator.add_event_handler(Events.ITERATION_COMPLETED, self._keep)
+
+    def run(self) -> Scores:
+        """Predict every validation image and score it at the settings' threshold.
+
+        Raises
+        ------
+        DivergedError
+            A probability is not a number.
+        """
+        self.probabilities = []
+        self.evaluator.run()
+        losses = [self._loss(i) for i in range(len(self.samples))]
+        return score(self.samples, self.probabilities, self.settings, val_loss=float(np.mean(losses)))
+
+    def _keep(self, engine: SupervisedEvaluator) -> None:
+        probability = engine.state.output["pred"][0, 0].numpy()
+        if not np.isfinite(probability).all():
+            raise DivergedError("the network's output is no longer a number", where="training", cure=DIVERGED_CURE)
+        self.probabilities.append(probability)
+
+    def _loss(self, index: int) -> float:
+        probability = torch.from_numpy(self.probabilities[index])[None, None]
+        logits = torch.logit(probability, eps=_CLOSEST_TO_CERTAIN)
+        return float(self.loss(logits, self.targets[index]))
+
+
+def score(
+    samples: Sequence[Sample],
+    probabilities: Sequence[NDArray[np.float32]],
+    settings: InstanceSettings,
+    *,
+    val_loss: float,
+) -> Scores:
+    """Score probability maps (Y, X) of samples against their label images, pooled over the images."""
+    matches, pixels, counts = MatchCounts(), PixelCounts(), []
+    for sample, probability in zip(samples, probabilities, strict=True):
+        mask = foreground(probability, settings.threshold)
+        labels = find_instances(mask, settings).labels
+        matches += match_labels(sample.labels, labels, 0.5)
+        pixels += count_pixels(sample.labels > 0, mask)
+        counts.append(int(labels.max(initial=0)))
+    errors = count_errors([sample.count for sample in samples], counts)
+    return Scores(val_loss=val_loss, val_f1_50=matches.f1, val_dice=pixels.dice, val_count_mae=errors.mae)

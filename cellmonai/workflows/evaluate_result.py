@@ -1,0 +1,123 @@
+"""What `evaluate` is told and what it finds, as frozen values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+from cellmonai.core.errors import UsageError
+from cellmonai.core.text import did_you_mean
+from cellmonai.report.evaluation import GREATER_IS_BETTER, MEANINGS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from cellmonai.core.progress import Warned
+    from cellmonai.report.evaluation import EvaluatedImage
+    from cellmonai.workflows.evaluate_reading import AskedKind
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluateSettings:
+    """What `evaluate` may be told.
+
+    Parameters
+    ----------
+    output : folder for evaluation.csv, evaluation.json and run.json; None writes nothing
+    kind, truth_kind : what the predictions and the truth are; `auto` looks at the values
+    fail_under : measure -> least value it must reach
+    bootstrap : how often images are drawn again for 95 % intervals; 0 gives none
+    seed : of the bootstrap; None is 0
+    overwrite : replace outputs that exist
+
+    Raises
+    ------
+    UsageError
+        A measure of `fail_under` does not exist or is better when smaller, or a seed is given without a bootstrap.
+    """
+
+    output: Path | None = None
+    kind: AskedKind = "auto"
+    truth_kind: AskedKind = "auto"
+    fail_under: Mapping[str, float] = field(default_factory=dict)
+    bootstrap: int = 0
+    seed: int | None = None
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        for name in self.fail_under:
+            if name in MEANINGS and name not in GREATER_IS_BETTER:
+                raise UsageError(
+                    f"{name!r} has no least value to reach",
+                    where="--fail-under",
+                    cure="use one of " + ", ".join(GREATER_IS_BETTER),
+                )
+            if name not in MEANINGS:
+                raise UsageError(
+                    f"there is no measure {name!r}", where="--fail-under", cure=did_you_mean(name, GREATER_IS_BETTER)
+                )
+        if self.bootstrap < 0:
+            raise UsageError(f"{self.bootstrap} draws", where="--bootstrap", cure="give 0 for none, or 1000")
+        if self.seed is not None and not self.bootstrap:
+            raise UsageError("a seed is of use with --bootstrap alone", where="--seed", cure="add --bootstrap 1000")
+        if self.seed is not None and self.seed < 0:
+            raise UsageError(f"the seed is {self.seed}", where="--seed", cure="give a whole number, 0 or more")
+
+    def as_json(self) -> dict[str, Any]:
+        """Give what the run record keeps."""
+        return {
+            "kind": self.kind,
+            "truth_kind": self.truth_kind,
+            "fail_under": dict(self.fail_under),
+            "bootstrap": self.bootstrap,
+            "seed": (self.seed or 0) if self.bootstrap else None,
+        }
+
+    def missed(self, summary: Mapping[str, Any]) -> tuple[str, ...]:
+        """Say which measures are under their least value, or undefined."""
+        return tuple(
+            f"{name} is {_number(summary[name])}, at least {least:g} was asked for"
+            for name, least in self.fail_under.items()
+            if summary[name] is None or summary[name] < least
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluateResult:
+    """What `evaluate` found; `failures` are (image, reason), `missed` the measures under their least value."""
+
+    inputs: tuple[str, str]
+    parameters: dict[str, Any]
+    images: tuple[EvaluatedImage, ...]
+    failures: tuple[tuple[str, str], ...]
+    summary: dict[str, Any]
+    totals: dict[str, Any]
+    missed: tuple[str, ...]
+    outputs: tuple[str, ...]
+    warnings: tuple[Warned, ...]
+    seconds: float
+
+    def as_json(self) -> dict[str, Any]:
+        """Give the document that `--json` prints."""
+        return {
+            "schema": "cellmonai.evaluate/1",
+            "version": metadata.version("cellmonai"),
+            "command": "evaluate",
+            "inputs": list(self.inputs),
+            "outputs": list(self.outputs),
+            "warnings": [warning.as_json() for warning in self.warnings],
+            "seconds": round(self.seconds, 3),
+            "parameters": self.parameters,
+            "partial": bool(self.failures),
+            "images": [image.as_json() for image in self.images],
+            "failures": [{"image": image, "reason": reason} for image, reason in self.failures],
+            "summary": self.summary,
+            "totals": self.totals,
+            "missed": list(self.missed),
+        }
+
+
+def _number(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.4f}"

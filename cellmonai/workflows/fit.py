@@ -1,0 +1,280 @@
+"""fit: a recipe and images in, a run folder with a model out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cellmonai.core.errors import CellmonaiError, InterruptedRunError
+from cellmonai.core.files import refuse_existing, write_text
+from cellmonai.core.interrupts import stop_wish
+from cellmonai.core.locks import folder_lock
+from cellmonai.core.progress import Reporter, Silent
+from cellmonai.core.record import RunRecord, versions
+from cellmonai.core.units import readable_seconds
+from cellmonai.data.load import SampleLoader, median_diameter_px
+from cellmonai.data.splits import Split, select_pairs, split_pairs
+from cellmonai.images.layouts import find_pairs
+from cellmonai.images.normalise import Normalisation
+from cellmonai.inference.devices import choose_device
+from cellmonai.losses.catalogue import resolve as resolve_loss
+from cellmonai.models.file import ModelCard, write_model
+from cellmonai.models.load import tensors_of
+from cellmonai.nets.catalogue import describe
+from cellmonai.nets.catalogue import resolve as resolve_network
+from cellmonai.recipe.load import load_recipe
+from cellmonai.recipe.write import resolved_toml
+from cellmonai.report.csv import write_csv
+from cellmonai.report.curves import write_curves
+from cellmonai.training.train import Trained, history_columns, train
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from cellmonai.data.samples import Sample
+    from cellmonai.images.layouts import Pair
+    from cellmonai.recipe.load import LoadedRecipe
+    from cellmonai.recipe.schema import Data, Recipe
+
+_DECIMALS = {"seconds": 2, "learning_rate": 8, "train_loss": 6, "val_loss": 6, "val_f1_50": 6, "val_dice": 6}
+
+
+@dataclass(frozen=True, slots=True)
+class FitResult:
+    """A finished run; `document` is what `--json` prints."""
+
+    run: Path
+    model: Path
+    epochs: int
+    best_epoch: int
+    operating_point: Mapping[str, Any]
+    validation: Mapping[str, float | None]
+    document: Mapping[str, Any]
+
+    def as_json(self) -> dict[str, Any]:
+        """Give the document of `cellmonai.fit/1`."""
+        return dict(self.document)
+
+
+def fit(
+    recipe: Path,
+    *,
+    output: Path | None = None,
+    overrides: Sequence[str] = (),
+    device: str = "auto",
+    overwrite: bool = False,
+    reporter: Reporter | None = None,
+) -> FitResult:
+    """Train the model that a recipe describes.
+
+    Parameters
+    ----------
+    recipe : TOML file
+    output : the run folder; `runs/NAME` by default, with the recipe's name and the time
+    overrides : `section.key=value`, as `--set` takes them
+    device : `auto`, `cpu`, `cuda`, `cuda:1` or `mps`
+
+    Raises
+    ------
+    RecipeError, InputError, OutputError, LockedError, DivergedError, MemoryBudgetError
+        See `core.errors`; nothing is written then.
+    InterruptedRunError
+        Ctrl-C; the best epoch so far is kept as the model of the run.
+    """
+    reporter = reporter or Silent()
+    loaded = load_recipe(recipe, overrides)
+    check_names(loaded)
+    chosen = choose_device(device)
+    run = output or Path("runs") / f"{recipe.stem}-{datetime.now():%Y%m%d-%H%M%S}"
+    refuse_existing((run / name for name in _OUTPUTS), overwrite=overwrite)
+    record = RunRecord("fit", {"recipe": str(recipe), "overrides": list(overrides), "device": device})
+    split = prepare_split(loaded.recipe.data)
+    _note_split(split, loaded.recipe.data, reporter)
+    with folder_lock(run), stop_wish() as wish:
+        loader = SampleLoader(
+            Normalisation(loaded.recipe.normalise.method, loaded.recipe.normalise.low, loaded.recipe.normalise.high),
+            channels=loaded.recipe.data.channels,
+            axes=loaded.recipe.data.axes,
+            pixel_size_um=loaded.recipe.data.pixel_size_um,
+        )
+        with reporter.stage("reading images", len(split.train) + len(split.validation)) as stage:
+            train_samples = loader.load(split.train, stage)
+            validation_samples = loader.load(split.validation, stage)
+        _note_input(loader, train_samples, reporter)
+        wish.check("nothing was written")
+        reporter.note(f"training {loaded.recipe.network.name} on {chosen.name} ({chosen.reason})")
+        trained = train(
+            loaded.recipe, train_samples, validation_samples, device=chosen.name, reporter=reporter, wish=wish
+        )
+        card = _card(loaded, loader, trained, [*train_samples, *validation_samples])
+        record.facts = _facts(loaded, trained, split, chosen.name)
+        return _write(run, loaded.recipe, card, trained, record, reporter)
+
+
+_OUTPUTS = ("recipe.toml", "history.csv", "curves.png", "model.safetensors", "run.json")
+
+
+def check_names(loaded: LoadedRecipe) -> None:
+    """Check what the schema alone cannot: network, loss and their parameters, and that crops fit the network.
+
+    Raises
+    ------
+    RecipeError
+        With file, line and key.
+    """
+    recipe = loaded.recipe
+    try:
+        resolve_network(recipe.network.name, recipe.network.parameters)
+        resolve_loss(recipe.loss.name, recipe.loss.parameters)
+    except CellmonaiError as error:
+        raise loaded.error(error.where, error.what, error.cure) from error
+    divisor = describe(recipe.network.name, recipe.network.parameters).divisor
+    if recipe.sampling.patch % divisor or recipe.sampling.patch < 2 * divisor:
+        fitting = max(2, round(recipe.sampling.patch / divisor)) * divisor
+        what = f"a {recipe.network.name} needs crops whose side is a multiple of {divisor} px, at least {2 * divisor}"
+        raise loaded.error("sampling.patch", what, f"use {fitting}")
+
+
+def prepare_split(data: Data) -> Split:
+    """Find the pairs that a recipe's data section means, and split them by group."""
+    if data.root is None and data.images is None:
+        from cellmonai.core.errors import RecipeError
+
+        raise RecipeError("no data folder is given", where="data.root", cure="add --set data.root=FOLDER")
+    found = find_pairs(data.layout, data.root, images=data.images, masks=data.masks, tables=data.tables)
+    wanted = {name: _texts(values) for name, values in data.select.items()}
+    pairs = [pair for pair in select_pairs(found.pairs, wanted) if pair.masks]
+    return split_pairs(
+        pairs,
+        group_by=data.group_by,
+        train=data.split.train,
+        validation=data.split.validation,
+        seed=data.split.seed,
+    )
+
+
+def _texts(values: Any) -> tuple[str, ...]:  # noqa: ANN401 - a TOML scalar or several
+    many = values if isinstance(values, tuple) else (values,)
+    return tuple(str(value).lower() if isinstance(value, bool) else str(value) for value in many)
+
+
+def _note_split(split: Split, data: Data, reporter: Reporter) -> None:
+    by = f", kept together by {data.group_by}" if data.group_by else ""
+    unseen = f", {len(split.test)} left unseen for testing" if split.test else ""
+    reporter.note(f"{len(split.train)} images to train on, {len(split.validation)} to validate{unseen}{by}")
+
+
+def _note_input(loader: SampleLoader, samples: Sequence[Sample], reporter: Reporter) -> None:
+    facts = loader.facts()
+    size = f"{facts.pixel_size_um[0]:g} x {facts.pixel_size_um[1]:g} µm" if facts.pixel_size_um else "unknown"
+    cells = sum(sample.count for sample in samples)
+    reporter.note(f"channels: {', '.join(facts.channels)}; pixel size: {size}; {cells:,} cells to learn from")
+    if loader.binary_truths:
+        reporter.note("the masks are binary: touching cells in them are told apart by splitting, as in counting")
+    if cells == 0:
+        reporter.warn("no_cells", "the training masks hold no cells at all")
+
+
+def _card(loaded: LoadedRecipe, loader: SampleLoader, trained: Trained, samples: Sequence[Sample]) -> ModelCard:
+    recipe, facts = loaded.recipe, loader.facts()
+    network = describe(recipe.network.name, recipe.network.parameters)
+    return ModelCard(
+        network=recipe.network.name,
+        parameters=resolve_network(recipe.network.name, recipe.network.parameters),
+        channels=len(facts.channels),
+        channel_names=facts.channels,
+        normalisation=loader.normalisation,
+        operating_point=trained.operating_point.as_json(),
+        radius_px=network.radius_px,
+        divisor=network.divisor,
+        tile_exact=network.tile_exact,
+        pixel_size_um=facts.pixel_size_um,
+        object_diameter_px=median_diameter_px(samples),
+        recipe_digest=loaded.digest,
+        data_fingerprint=_fingerprint(samples),
+        versions=versions(),
+    )
+
+
+def _fingerprint(samples: Sequence[Sample]) -> str:
+    """Digest what was learnt from, pixels and labels, whatever the files were called."""
+    digest = hashlib.sha256()
+    for one in sorted(hashlib.sha256(s.image.tobytes() + s.labels.tobytes()).digest() for s in samples):
+        digest.update(one)
+    return digest.hexdigest()
+
+
+def _facts(loaded: LoadedRecipe, trained: Trained, split: Split, device: str) -> dict[str, Any]:
+    return {
+        "status": "interrupted" if trained.stopped_by == "interrupt" else "done",
+        "stopped_by": trained.stopped_by,
+        "recipe_digest": loaded.digest,
+        "device": device,
+        "epochs": len(trained.history),
+        "best": _best(loaded.recipe, trained),
+        "operating_point": trained.operating_point.as_json(),
+        "validation": _validation(trained),
+        "split": {name: [pair.name for pair in _pairs(split, name)] for name in ("train", "validation", "test")},
+    }
+
+
+def _pairs(split: Split, name: str) -> tuple[Pair, ...]:
+    pairs: tuple[Pair, ...] = getattr(split, name)
+    return pairs
+
+
+def _best(recipe: Recipe, trained: Trained) -> dict[str, Any]:
+    return {"epoch": trained.best_epoch, "metric": recipe.training.monitor, "value": trained.best_value}
+
+
+def _validation(trained: Trained) -> dict[str, float | None]:
+    scores = trained.scores
+    return {"f1_50": scores.val_f1_50, "count_mae": scores.val_count_mae, "dice": scores.val_dice}
+
+
+def _write(
+    run: Path, recipe: Recipe, card: ModelCard, trained: Trained, record: RunRecord, reporter: Reporter
+) -> FitResult:
+    """Write the run folder; its record comes last and makes the run a finished one."""
+    columns = history_columns(trained.history)
+    write_text(run / "recipe.toml", resolved_toml(recipe), overwrite=True)
+    write_csv(run / "history.csv", columns, decimals=_DECIMALS, overwrite=True)
+    monitor = recipe.training.monitor
+    write_curves(run / "curves.png", columns, monitor=monitor, best_epoch=trained.best_epoch, overwrite=True)
+    model = run / "model.safetensors"
+    write_model(model, card, tensors_of(trained.net), overwrite=True)
+    record.write(run / "run.json", reporter.warnings)
+    if trained.stopped_by == "interrupt":
+        cure = f"the best epoch so far, {trained.best_epoch}, is kept in {model}"
+        raise InterruptedRunError("stopped by Ctrl-C", cure=cure)
+    reporter.note(
+        f"threshold {trained.operating_point.threshold:g}; "
+        f"stopped by {trained.stopped_by} after {readable_seconds(record.seconds)}"
+    )
+    validation = _validation(trained)
+    document = {
+        "schema": "cellmonai.fit/1",
+        "version": version("cellmonai"),
+        "command": "fit",
+        "inputs": [record.parameters["recipe"]],
+        "outputs": [str(run / name) for name in _OUTPUTS],
+        "warnings": [warning.as_json() for warning in reporter.warnings],
+        "seconds": round(record.seconds, 3),
+        "run": str(run),
+        "model": str(model),
+        "epochs": len(trained.history),
+        "best": _best(recipe, trained),
+        "operating_point": trained.operating_point.as_json(),
+        "validation": validation,
+        "calibration": None,
+        "images_per_second": round(trained.crops_per_second, 3),
+    }
+    json.dumps(document, allow_nan=False)
+    return FitResult(
+        run, model, len(trained.history), trained.best_epoch, trained.operating_point.as_json(), validation, document
+    )

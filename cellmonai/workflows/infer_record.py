@@ -1,0 +1,109 @@
+"""What `infer` left in a folder: which file is a mask, of which image, with which maps and which operating point."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cellmonai.core.errors import InputError, UsageError
+from cellmonai.instances.settings import InstanceSettings
+
+if TYPE_CHECKING:
+    from cellmonai.core.units import PixelSize
+
+RECORD_NAME = "run.json"
+_SCHEMA = "cellmonai.run.infer/"
+_VERSION = "1"
+_LARGEST_RECORD_BYTES = 256 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class InferredMask:
+    """One finished mask; `image` is the path as the user of `infer` typed it, which may be gone by now."""
+
+    mask: Path
+    image: Path
+    plane: str
+    maps: Path | None
+    pixel_size_um: PixelSize | None
+
+
+@dataclass(frozen=True, slots=True)
+class InferRecord:
+    """The record of one output folder of `infer`; `failed` names the images that have no mask."""
+
+    masks: tuple[InferredMask, ...]
+    failed: tuple[str, ...]
+    operating_point: InstanceSettings
+
+
+def read_infer_record(folder: Path) -> InferRecord | None:
+    """Read the record of `infer` in `folder`; None where there is none, or one of another program or command.
+
+    Raises
+    ------
+    InputError
+        The record is of `infer`, but of an unknown version, damaged, or names files outside the folder.
+    """
+    path = folder / RECORD_NAME
+    if not path.is_file() or path.stat().st_size > _LARGEST_RECORD_BYTES:
+        return None
+    try:
+        document = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):  # not ours: ours is written whole or not at all
+        return None
+    schema = document.get("schema") if isinstance(document, dict) else None
+    if not isinstance(schema, str) or not schema.startswith(_SCHEMA):
+        return None
+    if schema != _SCHEMA + _VERSION:
+        raise InputError(
+            f"the record has the format {schema!r}, expected {_SCHEMA + _VERSION!r}",
+            where=str(path),
+            cure="update cellmonai, or run cellmonai infer again",
+        )
+    return _read(document, folder, path)
+
+
+def _read(document: dict[str, Any], folder: Path, path: Path) -> InferRecord:
+    try:
+        entries = list(document["images"])
+        return InferRecord(
+            masks=tuple(_mask(entry, folder) for entry in entries if entry["status"] == "done"),
+            failed=tuple(str(entry["image"]) for entry in entries if entry["status"] != "done"),
+            operating_point=InstanceSettings.from_json(document.get("operating_point") or {}),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError, UsageError) as error:
+        reason = error.what if isinstance(error, UsageError) else f"{type(error).__name__}: {error}"
+        raise InputError(
+            f"the record of cellmonai infer is damaged ({reason})", where=str(path), cure="run cellmonai infer again"
+        ) from error
+
+
+def _mask(entry: dict[str, Any], folder: Path) -> InferredMask:
+    maps = entry.get("maps")
+    return InferredMask(
+        mask=_inside(entry["mask"], folder),
+        image=Path(str(entry["image"])),
+        plane=str(entry.get("plane") or ""),
+        maps=_inside(maps, folder) if maps else None,
+        pixel_size_um=_pixel_size(entry.get("pixel_size_um")),
+    )
+
+
+def _inside(name: str, folder: Path) -> Path:
+    """Give the file `name` of the folder; a record must not make us read files elsewhere."""
+    if not isinstance(name, str) or Path(name).name != name or name in {"", "..", "."}:
+        raise ValueError(f"{name!r} is no file of the folder")
+    return folder / name
+
+
+def _pixel_size(value: Any) -> PixelSize | None:  # noqa: ANN401 - any JSON value
+    if value is None:
+        return None
+    y, x = (float(side) for side in value)
+    if not (math.isfinite(y) and math.isfinite(x) and y > 0 and x > 0):
+        raise ValueError(f"pixel size {value!r}")
+    return y, x

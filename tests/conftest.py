@@ -1,0 +1,62 @@
+"""What all tests share: the folders of real data and reference values, and the command as a user calls it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # tests/painting.py for every folder
+
+
+def _folder(variable: str) -> Path:
+    value = os.environ.get(variable)
+    if not value:
+        pytest.skip(f"{variable} is not set: it names the folder with the data for this test")
+    folder = Path(value)
+    assert folder.is_dir(), f"{variable} names no folder: {folder}"
+    return folder
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Path:
+    """Real images, see the environment variable CELLMONAI_DATA."""
+    return _folder("CELLMONAI_DATA")
+
+
+@pytest.fixture(scope="session")
+def oracle_folder() -> Path:
+    """Values that reference implementations give, see CELLMONAI_ORACLES."""
+    return _folder("CELLMONAI_ORACLES")
+
+
+@pytest.fixture(scope="session")
+def small_data() -> Path:
+    """Small CC0 images kept beside the tests."""
+    return Path(__file__).parent / "data"
+
+
+def run_cellmonai(
+    *words: str | Path, cwd: Path | None = None, timeout: float = 300.0, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run `cellmonai` in a process of its own, as a user would."""
+    return subprocess.run(
+        [sys.executable, "-m", "cellmonai", *map(str, words)],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        errors="surrogateescape",
+        check=False,
+        timeout=timeout,
+        env={**os.environ, "NO_COLOR": "1", "OMP_NUM_THREADS": "1", **environment},
+    )
+
+
+@pytest.fixture(scope="session")
+def cellmonai() -> object:
+    """The command: `cellmonai("count", folder, cwd=tmp_path)` gives returncode, stdout and stderr."""
+    return run_cellmonai
