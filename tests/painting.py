@@ -40,22 +40,49 @@ def paint(discs: Iterable[Disc], shape: tuple[int, int]) -> NDArray[np.int32]:
 def scattered_discs(
     count: int, shape: tuple[int, int], *, radius_px: tuple[float, float], cells_per_cluster: int = 1, seed: int = 0
 ) -> list[Disc]:
-    """Draw discs at random: clusters of cells that touch, or single cells; they may overlap.
+    """Draw discs at random places: single cells, or clusters of cells that touch.
 
     Parameters
     ----------
     count : how many discs
     radius_px : smallest and largest radius
-    cells_per_cluster : how many discs share a cluster, lined up on random walks of about one diameter
+    cells_per_cluster : how many discs a cluster has at most; each touches the one before it
     seed : the same seed draws the same discs
+
+    Notes
+    -----
+    Centres keep 0.8 of the sum of both radii apart, so that cells overlap a little but none hides another. Raises
+    ValueError where the field is too small for that.
     """
     random = np.random.default_rng(seed)
+    pitch = 2 * radius_px[1]
+    near: dict[tuple[int, int], list[Disc]] = {}
+
+    def place(disc: Disc) -> bool:
+        """Note the disc unless it lies too close to another one or outside the field."""
+        row, col = int(disc.row // pitch), int(disc.col // pitch)
+        neighbours = [other for i in (-1, 0, 1) for j in (-1, 0, 1) for other in near.get((row + i, col + j), [])]
+        inside = 0 <= disc.row < shape[0] and 0 <= disc.col < shape[1]
+        if not inside or any(_too_close(disc, other) for other in neighbours):
+            return False
+        near.setdefault((row, col), []).append(disc)
+        return True
+
     discs: list[Disc] = []
-    while len(discs) < count:
-        row, col = random.uniform(0, shape[0]), random.uniform(0, shape[1])
-        for _ in range(min(cells_per_cluster, count - len(discs))):
-            radius = random.uniform(*radius_px)
-            discs.append(Disc(row, col, radius))
-            angle = random.uniform(0, 2 * np.pi)
-            row, col = row + 1.8 * radius * np.sin(angle), col + 1.8 * radius * np.cos(angle)
-    return discs
+    for _ in range(100 * count):
+        disc = Disc(random.uniform(0, shape[0]), random.uniform(0, shape[1]), random.uniform(*radius_px))
+        cluster = 0
+        while len(discs) < count and cluster < cells_per_cluster and place(disc):
+            discs.append(disc)
+            cluster += 1
+            radius, angle = random.uniform(*radius_px), random.uniform(0, 2 * np.pi)
+            step = 0.9 * (disc.radius_px + radius)
+            disc = Disc(disc.row + step * np.sin(angle), disc.col + step * np.cos(angle), radius)
+        if len(discs) == count:
+            return discs
+    raise ValueError(f"no room for {count} discs of {radius_px} px in {shape}")
+
+
+def _too_close(one: Disc, other: Disc) -> bool:
+    apart = 0.8 * (one.radius_px + other.radius_px)
+    return (one.row - other.row) ** 2 + (one.col - other.col) ** 2 < apart**2

@@ -11,6 +11,7 @@ from cellmonai.cli.boundary import ErrorBoundary, wants_debug
 from cellmonai.cli.count import count
 from cellmonai.cli.evaluate import evaluate
 from cellmonai.cli.fit import fit
+from cellmonai.cli.infer import infer
 from cellmonai.cli.recipe import recipe_app
 
 _EXAMPLES = """Segment and count cells in microscopy images.
@@ -49,6 +50,7 @@ def root(
 
 
 app.command("fit")(fit)
+app.command("infer")(infer)
 app.command("count")(count)
 app.command("evaluate")(evaluate)
 app.add_typer(recipe_app, name="recipe")

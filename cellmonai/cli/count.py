@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cellmonai.cli.options import Debug, Json, Overwrite, Quiet  # noqa: TC001 - Typer reads annotations
+from cellmonai.cli.options import Debug, Json, Overwrite, Quiet
 
 if TYPE_CHECKING:
     from cellmonai.workflows.count import CountResult
@@ -122,29 +122,39 @@ def count(
 
 
 def _render(result: CountResult, settings: CountSettings, *, as_json: bool, quiet: bool) -> None:
-    from cellmonai.cli.console import print_json, print_next, print_table
+    from cellmonai.cli.console import error_console, print_json, print_next, print_table
 
     if as_json:
         print_json(result.as_json())
         return
+    from cellmonai.core.text import printable
     from cellmonai.report.tables import count_table
 
-    table = result.output / "counts.csv"
-    print_table(count_table(result.images, failures=result.failures, where_all=str(table)))
+    table = str(result.output / "counts.csv")
+    print_table(count_table(result.images, failures=result.failures, where_all=table))
     if not quiet:
+        error_console().print(printable(f"written: {_written(result)}"))
         print_next(*_next_commands(result, settings))
 
 
+def _written(result: CountResult) -> str:
+    overlays = sum(name.endswith("_overlay.png") for name in result.outputs)
+    pictures = f" and {overlays:,} overlays" if overlays else ""
+    return f"counts.csv, cells.csv, counts.json, {len(result.images):,} label images{pictures} in {result.output}"
+
+
 def _next_commands(result: CountResult, settings: CountSettings) -> list[str]:
-    """Give what a user wants next: the tables, then the step that is still missing."""
+    """Give what a user wants next: the cells on the picture, the same with other parameters, a check against truth."""
     import shlex
 
     typed = " ".join(shlex.quote(word) for word in result.inputs[:3]) + (" …" if len(result.inputs) > 3 else "")
-    labels = shlex.quote(str(result.output))
-    commands = [f"head {shlex.quote(str(result.output / 'cells.csv'))}"]
+    folder = shlex.quote(str(result.output))
+    again = f"cellmonai count {typed} --output {folder} --overwrite"
+    commands = [f"cellmonai evaluate {folder} TRUE_MASKS        # compare with masks drawn by hand"]
     if settings.images is None and not any(name.endswith("_overlay.png") for name in result.outputs):
-        commands.append(f"cellmonai count {typed} --images IMAGES --output {labels} --overwrite    # draw the outlines")
-    commands.append(f"cellmonai evaluate {labels} TRUE_MASKS    # compare with masks drawn by hand")
+        commands.insert(0, f"{again} --images IMAGES        # draw the outlines over the images")
+    else:
+        commands.insert(0, f"{again} --min-area 50px        # leave small objects out")
     return commands
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cellmonai.cli.options import Debug, Json, Overwrite, Quiet  # noqa: TC001 - typer reads them
+from cellmonai.cli.options import Debug, Json, Overwrite, Quiet
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -50,7 +50,7 @@ def folder_lock(folder: Path) -> Iterator[None]:
 
 def _remove_if_empty(folder: Path) -> None:
     with suppress(OSError):
-        if os.listdir(folder) == [LOCK_NAME]:
+        if [path.name for path in folder.iterdir()] == [LOCK_NAME]:
             (folder / LOCK_NAME).unlink()
             folder.rmdir()
 

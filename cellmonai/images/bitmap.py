@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+import zlib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -151,8 +152,24 @@ class BitmapSource(ImageSource):
     def _deep_pixels(self) -> NDArray[Any]:
         from imagecodecs import png_decode
 
-        array = np.asarray(png_decode(self.path.read_bytes()))
+        data = self.path.read_bytes()
+        _check_chunks(data, self.path)
+        array = np.asarray(png_decode(data))
         return np.moveaxis(array[..., : self.shape[0]], -1, 0).astype(self.dtype, casting="no")
+
+
+def _check_chunks(data: bytes, path: Path) -> None:
+    """Compare a PNG's checksums, whose errors the deep decoder only prints."""
+    at = 8
+    while at + 12 <= len(data):
+        length = int.from_bytes(data[at : at + 4])
+        stored = int.from_bytes(data[at + 8 + length : at + 12 + length])
+        if zlib.crc32(data[at + 4 : at + 8 + length]) != stored:
+            break
+        if data[at + 4 : at + 8] == b"IEND":
+            return
+        at += 12 + length
+    raise InputError("its checksums are wrong or it is cut short", where=str(path), cure="export the image again")
 
 
 def _with_palette(image: Image.Image) -> NDArray[np.uint8]:

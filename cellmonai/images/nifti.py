@@ -28,8 +28,9 @@ _AXES = "XYZTC"
 def open_nifti(path: Path, budget: Budget, *, axes: str | None) -> ImageSource:
     """Open a NIfTI file; a compressed one is read whole, so that its size must fit the budget."""
     import nibabel
+    import nibabel.imageglobals
 
-    with reading(path, "the NIfTI header"):
+    with reading(path, "the NIfTI header"), nibabel.imageglobals.LoggingOutputSuppressor():
         image: Any = nibabel.load(path)
         stored = tuple(int(n) for n in image.header.get_data_shape())
         dtype = np.dtype(image.header.get_data_dtype())

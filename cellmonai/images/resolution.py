@@ -60,7 +60,7 @@ def both(y: float | None, x: float | None) -> PixelSize | None:
 
 
 def from_resolution(y: float, x: float, unit: str) -> PixelSize | None:
-    """Give the pixel size that a step of `y` and `x` in "inch", "cm" or "m" means, or None where it is a dpi default."""
+    """Give the pixel size of steps of `y` and `x` in "inch", "cm" or "m", or None where they are a dpi default."""
     coarsest = 25.4e3 / SCANNER_DPI if unit == "inch" else COARSEST_UM
     size = both(micrometres(y, unit), micrometres(x, unit))
     if size is None or max(size) >= coarsest or min(size) < 1e-5:

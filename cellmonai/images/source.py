@@ -183,7 +183,7 @@ def require_finite(array: NDArray[Any], path: Path) -> None:
 
 
 def _check_facts(facts: ImageFacts, path: Path) -> None:
-    if 0 in facts.shape:
+    if min(facts.shape) < 1:
         raise InputError(f"the image has no pixels (shape {facts.shape})", where=str(path), cure="export it again")
     if facts.dtype.kind not in "buif":
         kind = "complex numbers" if facts.dtype.kind == "c" else f"values of type {facts.dtype}"

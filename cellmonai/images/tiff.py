@@ -7,19 +7,18 @@ from __future__ import annotations
 
 import logging
 import threading
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cellmonai.core.errors import InputError
-from cellmonai.images.channels import RGB_NAMES
 from cellmonai.images.guard import reading
 from cellmonai.images.resolution import both, from_resolution, micrometres
 from cellmonai.images.source import ImageFacts, ImageSource, Region, default_names
-from cellmonai.images.tiff_layout import Frame, TiffLayout, is_smaller_copy, layout_of
+from cellmonai.images.tiff_colour import Colour, colour_of
+from cellmonai.images.tiff_layout import layout_of
 from cellmonai.images.tiff_segments import PageReader, SegmentCache
-from cellmonai.images.tiff_structure import Directory, directories_of
+from cellmonai.images.tiff_structure import directories_of, is_smaller_copy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,33 +29,12 @@ if TYPE_CHECKING:
 
     from cellmonai.core.units import PixelSize
     from cellmonai.images.budget import Budget
+    from cellmonai.images.tiff_frames import Frame, TiffLayout
+    from cellmonai.images.tiff_structure import Directory
 
-_MIN_IS_WHITE, _MIN_IS_BLACK, _RGB, _PALETTE, _MASK, _YCBCR = 0, 1, 2, 3, 4, 6
-_COLOURS = {
-    5: "CMYK",
-    8: "CIE L*a*b*",
-    9: "ICC L*a*b*",
-    10: "ITU L*a*b*",
-    32803: "raw camera",
-    32844: "LogL",
-    32845: "LogLuv",
-}
-_JPEG_COMPRESSIONS = {6, 7, 33007, 34892}
 _FLAGS = ("ome", "lsm", "scanimage", "ndpi", "eer", "philips", "vista", "indica", "stk")
 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what it logs is said here as an error, or harmless
-
-
-@dataclass(frozen=True, slots=True)
-class _Colour:
-    """What the stored samples become: which are kept, a palette, or the largest value that white is stored as 0."""
-
-    kept: tuple[int, ...]
-    names: tuple[str, ...]
-    dtype: np.dtype[Any]
-    palette: NDArray[Any] | None = None
-    white: int | None = None
-    notes: tuple[str, ...] = ()
 
 
 def open_tiff(path: Path, budget: Budget, *, axes: str | None, as_index: bool = False) -> ImageSource:
@@ -81,17 +59,8 @@ def _opened(
     page = tif.pages.first
     _check_page(page, path)
     layout = layout_of(directories, page.description or "", path, page_axes=page.axes, axes=axes)
-    colour = _colour_of(page, path, as_index=as_index)
-    frames = len(layout.planes[0])
-    names = colour.names
-    if frames > 1:
-        names = (
-            layout.channels
-            if len(layout.channels) == frames == frames * len(names)
-            else default_names(frames * len(names))
-        )
-    elif layout.channels and len(names) == 1:
-        names = layout.channels
+    colour = colour_of(page, path, as_index=as_index)
+    names = _channel_names(layout, colour)
     levels, children = _levels(page, layout, directories)
     facts = ImageFacts(
         stored_axes=_stored_axes(layout, page),
@@ -104,6 +73,13 @@ def _opened(
         notes=layout.notes + colour.notes,
     )
     return TiffSource(path, facts, budget, tif, layout, colour, children)
+
+
+def _channel_names(layout: TiffLayout, colour: Colour) -> tuple[str, ...]:
+    count = len(layout.planes[0]) * len(colour.names)
+    if len(layout.channels) == count:
+        return layout.channels
+    return colour.names if len(layout.planes[0]) == 1 else default_names(count)
 
 
 def _check_page(page: TiffPage, path: Path) -> None:
@@ -162,58 +138,6 @@ def _units_per_pixel(value: object) -> float | None:
     return float(bottom) / float(top)
 
 
-def _colour_of(page: TiffPage, path: Path, *, as_index: bool) -> _Colour:
-    photometric, samples, dtype = int(page.photometric), page.samplesperpixel, np.dtype(page.dtype)
-    if photometric in _COLOURS or (photometric == _YCBCR and int(page.compression) not in _JPEG_COMPRESSIONS):
-        raise InputError(
-            f"its colours are {_COLOURS.get(photometric, 'YCbCr')}", where=str(path), cure="save it as grey or RGB"
-        )
-    orientation = page.tags.valueof(274, 1)
-    notes = () if orientation == 1 else (f"orientation tag {orientation} not applied",)
-    if photometric == _PALETTE and not as_index:
-        return _palette(page, path, notes)
-    if photometric in {_RGB, _YCBCR} and samples >= 3:
-        kept = _without_alpha(page, 4 if 338 not in page.tags else 0)
-        names = RGB_NAMES + tuple(str(i) for i in range(3, len(kept)))
-        return _Colour(kept, names, dtype, notes=notes + _alpha_note(page, kept))
-    kept = _without_alpha(page, 0)
-    white = _white(page, path) if photometric == _MIN_IS_WHITE else None
-    return _Colour(kept, default_names(len(kept)), dtype, white=white, notes=notes + _alpha_note(page, kept))
-
-
-def _without_alpha(page: TiffPage, implied: int) -> tuple[int, ...]:
-    """Give the samples that are not alpha; without a tag that says so, sample `implied` of as many is alpha."""
-    extra = page.extrasamples or ()
-    base = page.samplesperpixel - len(extra)
-    alpha = {base + i for i, kind in enumerate(extra) if kind in {1, 2}}
-    if implied and page.samplesperpixel == implied:
-        alpha.add(implied - 1)
-    return tuple(i for i in range(page.samplesperpixel) if i not in alpha or page.samplesperpixel == 1)
-
-
-def _alpha_note(page: TiffPage, kept: tuple[int, ...]) -> tuple[str, ...]:
-    return ("alpha channel left out",) if len(kept) < page.samplesperpixel else ()
-
-
-def _white(page: TiffPage, path: Path) -> int:
-    if np.dtype(page.dtype).kind not in "bu" or not isinstance(page.bitspersample, int):
-        raise InputError(
-            f"white is stored as the smallest value of {page.dtype}, which has no largest one",
-            where=str(path),
-            cure="save it with black as the smallest value",
-        )
-    return (1 << page.bitspersample) - 1
-
-
-def _palette(page: TiffPage, path: Path, notes: tuple[str, ...]) -> _Colour:
-    table = page.colormap
-    if table is None or table.ndim != 2 or page.samplesperpixel != 1 or np.dtype(page.dtype).kind not in "bu":
-        raise InputError("its palette is missing or damaged", where=str(path), cure="save it as grey or RGB")
-    is_8_bit = bool(((table % 257) == 0).all() or ((table & 0xFF) == 0).all())
-    table = (table >> 8).astype(np.uint8) if is_8_bit else table.astype(np.uint16)
-    return _Colour((0, 1, 2), RGB_NAMES, table.dtype, palette=table, notes=(*notes, "palette applied"))
-
-
 class TiffSource(ImageSource):
     """An open TIFF; safe to read from several threads."""
 
@@ -224,7 +148,7 @@ class TiffSource(ImageSource):
         budget: Budget,
         tif: TiffFile,
         layout: TiffLayout,
-        colour: _Colour,
+        colour: Colour,
         children: int,
     ) -> None:
         super().__init__(path, facts, budget)
@@ -234,7 +158,6 @@ class TiffSource(ImageSource):
         self._readers: dict[tuple[Frame, int], PageReader] = {}
         self._lock = threading.RLock()
         first = self._reader(layout.planes[0][0], 0)
-        budget.require(first.smallest_read, "one tile or strip of it", where=path)
         decoded = facts.shape[1] * facts.shape[2] * first.page.samplesperpixel * first.dtype.itemsize
         budget.require_ratio(decoded, first.encoded_bytes, where=path)
         if layout.planes[-1][-1].skip:
@@ -272,6 +195,7 @@ class TiffSource(ImageSource):
             self._check_like_first(page, level)
             reader = PageReader(page, self.path, self._size, self._cache, frame.skip)
             reader.require_complete()
+            self.budget.require(reader.smallest_read, "one tile or strip of it", where=self.path)
             if len(self._readers) > 256:
                 self._readers.clear()
             self._readers[(frame, level)] = reader

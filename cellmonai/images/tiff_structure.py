@@ -40,6 +40,14 @@ class Directory:
         return bool(self.subfile & 0b1101)
 
 
+def is_smaller_copy(small: Directory, large: Directory) -> bool:
+    """Tell whether `small` has the samples and the proportions of `large` at a lower resolution."""
+    if small.samples != large.samples or not 0 < small.width < large.width or not 0 < small.height <= large.height:
+        return False
+    factor = large.width / small.width
+    return factor >= 1.2 and abs(small.height - large.height / factor) <= 1.5
+
+
 @dataclass(frozen=True, slots=True)
 class _Format:
     order: str

@@ -86,11 +86,12 @@ def padded_image(image: NDArray[Any], padded: tuple[int, int]) -> NDArray[Any]:
 
 def _probabilities(logits: Tensor) -> NDArray[Any]:
     """Apply the sigmoid, in NumPy: torch's gives other last bits at the end of a row, so it would show the windows."""
-    values = -logits.numpy()
+    values: NDArray[Any] = -logits.numpy()
     with np.errstate(over="ignore"):  # exp of 89 and more is infinite, and its probability 0
         np.exp(values, out=values)
     values += 1
-    return np.reciprocal(values, out=values)
+    np.reciprocal(values, out=values)
+    return values
 
 
 def _repeat_edge(image: NDArray[Any], pad: tuple[int, int]) -> NDArray[Any]:

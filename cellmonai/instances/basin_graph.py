@@ -1,9 +1,9 @@
 """Touching cells split without a flood: basins of the distance landscape, united along their saddles by a rule.
 
-Every foreground pixel points to its greatest neighbour, so each peak of the smoothed distance owns one basin. Two basins
-that touch share a saddle. A rule decides, from the highest saddle down, whether both sides are one cell. The pixels are
-visited once, in strips of rows; all that is global is the list of basins and edges, and so a cell of any size needs
-nothing special, and the label image depends on the mask and the rule alone.
+Every foreground pixel points to its greatest neighbour, so each peak of the smoothed distance owns one basin. Two
+basins that touch share a saddle. A rule decides, from the highest saddle down, whether both sides are one cell. The
+pixels are visited once, in strips of rows; all that is global is the list of basins and edges, and so a cell of any
+size needs nothing special, and the label image depends on the mask and the rule alone.
 """
 
 from __future__ import annotations
@@ -45,9 +45,7 @@ class BasinGraph:
     members: NDArray[np.intp]
 
 
-def split_mask(
-    mask: NDArray[np.bool_], *, rule: Rule, strip_rows: int | None = None
-) -> NDArray[np.int32]:
+def split_mask(mask: NDArray[np.bool_], *, rule: Rule, strip_rows: int | None = None) -> NDArray[np.int32]:
     """Split a mask into cells.
 
     Parameters
@@ -79,7 +77,7 @@ def build_basin_graph(
 
 
 def paint_cells(mask: NDArray[np.bool_], graph: BasinGraph, root: NDArray[np.intp]) -> NDArray[np.int32]:
-    """Number the united basins by their first raster pixel and write the label image.
+    """Write the label image of the united basins, numbered by their first raster pixel.
 
     `root` names, for each basin, the basin that stands for its cell.
     """

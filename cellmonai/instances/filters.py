@@ -24,7 +24,7 @@ class Found:
     Parameters
     ----------
     labels : int32, shape (Y, X); 0 is background, objects are 1..N, numbered by their first pixel in raster order
-    removed : how many objects fell to `min_area`, `max_area` and `border`; each is counted once, under the first of them
+    removed : how many objects fell to `min_area`, `max_area` and `border`; each counts once, under the first of them
     notes : other counts worth telling: `extra_pieces`, how many objects more than ids a label image held
     """
 

@@ -56,9 +56,7 @@ class HeightStrip:
         return self.heights[self.margin : self.margin + self.rows, self.margin : self.margin + self.columns]
 
 
-def height_strips(
-    mask: NDArray[np.bool_], *, margin: int = 1, strip_rows: int | None = None
-) -> Iterator[HeightStrip]:
+def height_strips(mask: NDArray[np.bool_], *, margin: int = 1, strip_rows: int | None = None) -> Iterator[HeightStrip]:
     """Compute the heights of a mask from top to bottom, one strip of rows after the other.
 
     Parameters

@@ -38,8 +38,8 @@ def unusual_areas(
     Notes
     -----
     An object is unusual when its log area lies more than 3.5 s from the median, s = max(1.4826 · MAD, 0.1), median and
-    MAD (median absolute deviation) over the objects that do not touch the border. Below ten of these nothing is flagged.
-    Logarithms make the rule the same for areas and diameters, and for twice and half the area.
+    MAD (median absolute deviation) over the objects that do not touch the border. Below ten of these nothing is
+    flagged. Logarithms make the rule the same for areas and diameters, and for twice and half the area.
     """
     whole = ~touches_border
     if int(whole.sum()) < LEAST_OBJECTS:

@@ -50,12 +50,11 @@ def perimeters_px(labels: NDArray[np.integer], highest: int) -> NDArray[np.float
         owner, kind = _border_kinds(labels, top, min(top + rows_at_a_time, labels.shape[0]))
         for one, count in kinds.items():
             count += np.bincount(owner[kind == one], minlength=highest + 1)
-    return np.sum([_LENGTH[kind] * count for kind, count in kinds.items()], axis=0)
+    straight, diagonal, corner = (_LENGTH[kind] * kinds[kind] for kind in (_STRAIGHT, _DIAGONAL, _CORNER))
+    return straight + diagonal + corner
 
 
-def _border_kinds(
-    labels: NDArray[np.integer], top: int, bottom: int
-) -> tuple[NDArray[np.integer], NDArray[np.uint8]]:
+def _border_kinds(labels: NDArray[np.integer], top: int, bottom: int) -> tuple[NDArray[np.integer], NDArray[np.uint8]]:
     """Give the label and the kind of every border pixel of the rows from top to bottom."""
     # two rows more on each side: a neighbour's being border depends on the neighbour's own neighbours
     first, last = max(top - 2, 0), min(bottom + 2, labels.shape[0])

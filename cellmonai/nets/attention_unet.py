@@ -20,7 +20,7 @@ def attention_unet(*, channels: int, outputs: int, width: int, levels: int, drop
     ----------
     Oktay et al. 2018, Attention U-Net: learning where to look for the pancreas, arXiv:1804.03999.
     """
-    net = AttentionUnet(
+    net: nn.Module = AttentionUnet(
         spatial_dims=2,
         in_channels=channels,
         out_channels=outputs,

@@ -28,7 +28,7 @@ def basic_unet(*, channels: int, outputs: int, width: int, dropout: float) -> nn
     Falk et al. 2019, U-Net: deep learning for cell counting, detection, and morphometry, Nature Methods 16.
     """
     with contextlib.redirect_stdout(io.StringIO()):  # the constructor prints, which would corrupt --json
-        return BasicUNet(
+        net: nn.Module = BasicUNet(
             spatial_dims=2,
             in_channels=channels,
             out_channels=outputs,
@@ -37,3 +37,4 @@ def basic_unet(*, channels: int, outputs: int, width: int, dropout: float) -> nn
             upsample="deconv",
             dropout=dropout,
         )
+    return net

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,8 @@ from cellmonai.core.text import printable
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_WIDEST = 110  # characters of a comment line
+_WIDEST = 100  # characters of a comment line
+_SPARSE = 0.004  # share of foreground below which the 99.8th percentile says little about the cells
 _LAYOUTS = {
     "pairs": "images and masks with equal names",
     "dsb2018": "as in the 2018 Data Science Bowl",
@@ -33,6 +35,7 @@ class DataFacts:
     channels, channel_names, dtype : of the first image
     brightest : 99.8th percentile of each image looked at, the same way in all channels
     darkest : lowest 1st percentile of them
+    foreground : share of the pixels inside cells, of each image looked at
     area_px : median area of an object in px², None when no mask held an object
     objects : median number of objects in an image
     groups : attribute that names what belongs together, and how many values it has, or None
@@ -48,6 +51,7 @@ class DataFacts:
     dtype: str
     brightest: tuple[float, ...]
     darkest: float
+    foreground: tuple[float, ...]
     masks: str | None = None
     tables: tuple[str, ...] = ()
     channel_names: tuple[str, ...] = ()
@@ -95,11 +99,15 @@ def choose_minutes(facts: DataFacts) -> int:
 
 
 def choose_range(facts: DataFacts) -> tuple[float, float] | None:
-    """Give fixed intensities for normalisation where percentiles would amplify the noise of nearly empty images."""
-    ordered = sorted(facts.brightest)
-    if not ordered or ordered[0] - facts.darkest >= (ordered[len(ordered) // 2] - facts.darkest) / 4:
+    """Give fixed intensities for normalisation where percentiles would turn noise of nearly empty images into cells.
+
+    With less foreground than the upper percentile leaves above it, that percentile is background. One scale serves
+    only images of like brightness, so it is not chosen where the fuller images differ more than fourfold.
+    """
+    bright = [value for value, share in zip(facts.brightest, facts.foreground, strict=True) if share >= _SPARSE]
+    if len(bright) in (0, len(facts.brightest)) or max(bright) - facts.darkest > 4 * (min(bright) - facts.darkest):
         return None
-    return float(math.floor(facts.darkest)), float(math.ceil(ordered[-1]))
+    return float(math.floor(facts.darkest)), float(math.ceil(max(bright)))
 
 
 def _head(facts: DataFacts) -> str:
@@ -193,8 +201,7 @@ def _key(name: str, value: Any, why: str) -> list[str]:  # noqa: ANN401 - a TOML
 
 
 def _comment(text: str) -> str:
-    shown = printable(text)
-    return "# " + (shown if len(shown) <= _WIDEST else shown[: _WIDEST - 1] + "…")
+    return textwrap.fill(printable(text), _WIDEST, initial_indent="# ", subsequent_indent="# ")
 
 
 def _inline(value: Any) -> str:  # noqa: ANN401 - a TOML value

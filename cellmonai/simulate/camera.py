@@ -30,7 +30,7 @@ def take_picture(
     spread = settings.noise * np.sqrt(scene + np.float32(_READ_NOISE**2))
     scene = scene + spread * random.standard_normal(settings.shape, np.float32)
     full = 2**settings.bits - 1
-    counts = np.clip(np.rint(scene * np.float32(settings.exposure * full)), 0, full)
+    counts: NDArray[np.float32] = np.clip(np.rint(scene * np.float32(settings.exposure * full)), 0, full)
     return counts.astype(np.uint8) if settings.bits == 8 else counts.astype(np.uint16)
 
 
@@ -44,7 +44,7 @@ def _background(settings: FieldSettings, random: np.random.Generator) -> NDArray
 
 
 def _illumination(settings: FieldSettings, random: np.random.Generator) -> NDArray[np.float32]:
-    """Give the share of the lamp's light that reaches each pixel: most in the middle, which is never quite the middle."""
+    """Give the share of the lamp's light that reaches each pixel: most near the middle."""
     rows, columns = _ramps(settings.shape)
     row, column = random.uniform(-0.3, 0.3, 2).astype(np.float32)
     fall = settings.unevenness * _VIGNETTE / 2

@@ -32,9 +32,9 @@ def paint_field(settings: FieldSettings, seed: int) -> Field:
 
     Notes
     -----
-    Cells are ellipses with rippled outlines. A cell that touches another one is painted over it, and moves elsewhere when
-    it would hide too much of it or cut it in pieces. The truth is the outline before any blur. Shape, place, light and
-    camera draw from separate random streams, so a change of noise moves no cell.
+    Cells are ellipses with rippled outlines. A cell that touches another one is painted over it, and moves elsewhere
+    when it would hide too much of it or cut it in pieces. The truth is the outline before any blur. Shape, place,
+    light and camera draw from separate random streams, so a change of noise moves no cell.
 
     Examples
     --------

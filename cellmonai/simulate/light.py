@@ -24,7 +24,7 @@ _GRAIN_TILE_PX = 512
 
 
 def paint_light(placed: Placed, settings: FieldSettings, random: np.random.Generator) -> NDArray[np.float32]:
-    """Give the light of all cells and of the dirt on the image, (Y, X) float32, about 1.0 in a cell of mean brightness."""
+    """Give the light of cells and dirt, (Y, X) float32, about 1.0 in a cell of mean brightness."""
     margin = placed.outlines.half
     layers = np.zeros((len(_FOCUS_LAYERS), *placed.canvas.shape), np.float32)
     layer = random.choice(len(_FOCUS_LAYERS), settings.cells, p=_FOCUS_SHARES)
@@ -48,7 +48,8 @@ def _add_light(
     cell, row, column = np.nonzero(light)
     numbers = np.arange(cells.start, cells.stop, dtype=np.int32)[cell]
     centre = placed.centres[numbers]
-    rows, columns = centre[:, 0] + row, centre[:, 1] + column  # a box begins on the canvas where its centre is on the image
+    # by the margin around the image, a box begins on the canvas where its centre is on the image
+    rows, columns = centre[:, 0] + row, centre[:, 1] + column
     hidden = placed.canvas[rows, columns] != numbers + 1
     amount = light[cell, row, column]
     np.add.at(layers, (layer[cell], rows, columns), np.where(hidden, np.float32(_SHINE_THROUGH) * amount, amount))
@@ -101,9 +102,7 @@ def _grain(settings: FieldSettings, random: np.random.Generator) -> NDArray[np.f
     return np.asarray(grain, np.float32)
 
 
-def _add_debris(
-    layer: NDArray[np.float32], margin: int, settings: FieldSettings, random: np.random.Generator
-) -> None:
+def _add_debris(layer: NDArray[np.float32], margin: int, settings: FieldSettings, random: np.random.Generator) -> None:
     """Add specks to a layer in place: round, at most a quarter of a cell wide, and dim."""
     steps = np.arange(-margin, margin + 1)
     for _ in range(settings.debris):

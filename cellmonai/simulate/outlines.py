@@ -41,10 +41,10 @@ class Outlines:
         """
         stretch, direction = self.elongation[cells], self.direction[cells]
         along = across * np.cos(direction) + down * np.sin(direction)
-        # polar form of an ellipse with half-axes r * sqrt(stretch) and r / sqrt(stretch), whose area is that of a circle
+        # polar form of an ellipse with half-axes r * sqrt(stretch) and r / sqrt(stretch), as large as a circle
         oval = self.radius_px[cells] / np.sqrt(stretch + along**2 * (1 / stretch - stretch))
         ripple = np.ones_like(oval)
-        cosine, sine = across, down  # of k times the angle, by the addition theorem: no arc tangent, no cosine per pixel
+        cosine, sine = across, down  # of multiples of the angle, by the addition theorem: fast for many pixels
         for k in range(len(_RIPPLE)):
             cosine, sine = cosine * across - sine * down, sine * across + cosine * down
             amplitude, phase = self.amplitude[cells, k], self.phase[cells, k]

@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 _VISIBLE_SHARE = 0.6  # of a cell inside the image stays visible, however many others cover it
 _SMALLEST_VISIBLE_PX = 4
 _TRIES = 400
-_PIXELS_AT_A_TIME = 2_000_000  # boxes are drawn in blocks, so that memory does not grow with the number of cells
+_PIXELS_AT_A_TIME = 250_000  # boxes are drawn in blocks that fit a processor's cache, whatever the number of cells
 
 
 @dataclass(frozen=True, slots=True)
 class Placed:
     """Cells on their canvas: the image with a margin of `outlines.half` pixels on every side.
 
-    `canvas` is int32, -1 on the margin, 0 on the background, i + 1 where cell i is seen. `centres` are rows and columns of
-    the central pixels in image coordinates; `areas_px` are the cells' areas inside the image, hidden parts included.
+    `canvas` is int32, -1 on the margin, 0 on the background, i + 1 where cell i is seen. `centres` are rows and columns
+    of the central pixels on the image; `areas_px` are the cells' areas inside the image, hidden parts included.
     """
 
     canvas: NDArray[np.int32]

@@ -62,7 +62,7 @@ class FieldSettings:
 
     def __post_init__(self) -> None:
         low, high = self.radius_px
-        _require(len(self.shape) == 2 and min(self.shape) >= 1, "shape", self.shape, "two whole numbers >= 1")
+        _require(min(self.shape) >= 1, "shape", self.shape, "two whole numbers >= 1")
         _require(self.cells >= 0, "cells", self.cells, "a whole number >= 0")
         _require(SMALLEST_RADIUS_PX <= low <= high, "radius_px", self.radius_px, "(low, high) with 1.5 <= low <= high")
         _require(1 <= self.elongation <= 3, "elongation", self.elongation, "a number in [1, 3]")
@@ -80,8 +80,8 @@ class FieldSettings:
 class Field:
     """A painted field and its truth.
 
-    `image` is (Y, X) uint8 or uint16; `labels` is (Y, X) int32 with 0 for the background and the cells 1..count, numbered
-    by their first pixel in raster order, each one 8-connected region.
+    `image` is (Y, X) uint8 or uint16; `labels` is (Y, X) int32 with 0 for the background and the cells 1..count,
+    numbered by their first pixel in raster order, each one 8-connected region.
     """
 
     image: NDArray[np.uint8] | NDArray[np.uint16]

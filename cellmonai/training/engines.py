@@ -61,7 +61,7 @@ def make_trainer(
             device=device,
             max_epochs=settings.epochs,
             train_data_loader=loader,
-            network=net.to(device, memory_format=torch.channels_last),
+            network=net.to(device).to(memory_format=torch.channels_last),  # type: ignore[call-overload] # missing in the stub
             optimizer=make_optimizer(net, settings),
             loss_function=loss.to(device),
             epoch_length=batches_per_epoch,

@@ -93,7 +93,7 @@ class _Course:
 
     def progress(self, trainer: SupervisedTrainer) -> float:
         """Share of the run that is done, by steps or by time, whichever is further."""
-        done = trainer.state.iteration / (trainer.state.max_epochs * trainer.state.epoch_length)
+        done: float = trainer.state.iteration / (trainer.state.max_epochs * trainer.state.epoch_length)
         return min(1.0, max(done, self.seconds / self.limit_s if self.limit_s else 0.0))
 
     def time_is_up(self) -> bool:

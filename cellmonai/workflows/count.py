@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from cellmonai.core.errors import CellmonaiError, InputError
+from cellmonai.core.errors import CellmonaiError, InputError, UsageError
 from cellmonai.core.files import refuse_existing, sha256_of, write_json
 from cellmonai.core.interrupts import stop_wish
 from cellmonai.core.locks import folder_lock
@@ -186,7 +186,7 @@ def _decide_kind(masks: Sequence[MaskInput], seen: Survey, settings: CountSettin
 def _refuse_output_among(inputs: Sequence[Path], output: Path) -> None:
     folders = {(path if path.is_dir() else path.parent).resolve() for path in inputs}
     if output.resolve() in folders:
-        raise InputError(
+        raise UsageError(
             "the output folder is an input too, and results would mix with masks",
             where=str(output),
             cure="choose another --output",

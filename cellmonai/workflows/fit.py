@@ -93,7 +93,7 @@ def fit(
     run = output or Path("runs") / f"{recipe.stem}-{datetime.now():%Y%m%d-%H%M%S}"
     refuse_existing((run / name for name in _OUTPUTS), overwrite=overwrite)
     record = RunRecord("fit", {"recipe": str(recipe), "overrides": list(overrides), "device": device})
-    split = prepare_split(loaded.recipe.data)
+    split = prepare_split(loaded)
     _note_split(split, loaded.recipe.data, reporter)
     with folder_lock(run), stop_wish() as wish:
         loader = SampleLoader(
@@ -140,12 +140,11 @@ def check_names(loaded: LoadedRecipe) -> None:
         raise loaded.error("sampling.patch", what, f"use {fitting}")
 
 
-def prepare_split(data: Data) -> Split:
+def prepare_split(loaded: LoadedRecipe) -> Split:
     """Find the pairs that a recipe's data section means, and split them by group."""
-    if data.root is None and data.images is None:
-        from cellmonai.core.errors import RecipeError
-
-        raise RecipeError("no data folder is given", where="data.root", cure="add --set data.root=FOLDER")
+    data = loaded.recipe.data
+    if data.root is None:
+        raise loaded.error("data.root", "no data folder is given", "add --set data.root=FOLDER")
     found = find_pairs(data.layout, data.root, images=data.images, masks=data.masks, tables=data.tables)
     wanted = {name: _texts(values) for name, values in data.select.items()}
     pairs = [pair for pair in select_pairs(found.pairs, wanted) if pair.masks]

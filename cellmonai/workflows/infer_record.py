@@ -93,7 +93,7 @@ def _mask(entry: dict[str, Any], folder: Path) -> InferredMask:
     )
 
 
-def _inside(name: str, folder: Path) -> Path:
+def _inside(name: Any, folder: Path) -> Path:  # noqa: ANN401 - any JSON value
     """Give the file `name` of the folder; a record must not make us read files elsewhere."""
     if not isinstance(name, str) or Path(name).name != name or name in {"", "..", "."}:
         raise ValueError(f"{name!r} is no file of the folder")

@@ -237,6 +237,9 @@ def _look_at(loaded: LoadedRecipe, pair: Pair) -> dict[str, Any]:
     """Open the first image, so that axes and channels that do not fit it are told now."""
     data = loaded.recipe.data
     with open_image(pair.image, axes=data.axes) as image:
+        if len(image.planes) > 1:
+            what = f"holds {len(image.planes)} planes, training takes images of one"
+            raise InputError(what, where=str(pair.image), cure="save the planes as files of their own")
         channels = list(image.channels)
         if data.channels is not None:
             channels = [_channel_name(loaded, index, image) for index in range(len(data.channels))]

@@ -156,6 +156,7 @@ def survey(root: Path, *, output: Path, reporter: Reporter) -> DataFacts:
         dtype=first.dtype,
         brightest=tuple(look.brightest for look in looks),
         darkest=min(look.darkest for look in looks),
+        foreground=tuple(sum(look.areas_px) / (look.size[0] * look.size[1]) for look in looks),
         area_px=float(np.median(areas)) if areas else None,
         objects=float(np.median(objects)),
         groups=_groups(pairs, place.layout),

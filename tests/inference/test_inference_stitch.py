@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 from random_networks import random_network
 from torch import nn
 
@@ -16,6 +16,9 @@ from cellmonai.inference.engine import TorchEngine
 from cellmonai.inference.stitch import padded_image, stitch_blended, stitch_exact
 from cellmonai.inference.windows import Box, Lattice, make_blending, make_lattice, padded_shape
 from cellmonai.nets.catalogue import describe
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 CPU = Device("cpu", "tests")
 BASIC = describe("basic_unet", {})
@@ -67,9 +70,7 @@ def whole(engine: TorchEngine, image: NDArray[np.floating], divisor: int) -> NDA
         pytest.param(256, (272, 299), id="windows in both directions"),
     ],
 )
-def test_exact_windows_of_a_basic_unet_equal_the_whole_image_bit_for_bit(
-    window: int, shape: tuple[int, int]
-) -> None:
+def test_exact_windows_of_a_basic_unet_equal_the_whole_image_bit_for_bit(window: int, shape: tuple[int, int]) -> None:
     engine, image = engine_of(random_network(width=2).double()), noise(shape)
     lattice = make_lattice(shape, window=window, halo=BASIC.radius_px, divisor=BASIC.divisor)
     assert len(lattice.windows) > 1
@@ -133,7 +134,11 @@ def test_blended_windows_of_a_pointwise_network_equal_the_whole_image(mode: str)
     blending = make_blending((130, 300), window=128, divisor=16)
     told: list[float] = []
     maps = stitch_blended(
-        engine_of(net).run, image, blending=blending, mode=mode, after_window=told.append  # type: ignore[arg-type]
+        engine_of(net).run,
+        image,
+        blending=blending,
+        mode=mode,
+        after_window=told.append,  # type: ignore[arg-type]
     )
     assert np.abs(maps - whole(engine_of(net), image, 16)).max() < 1e-6
     assert len(told) == blending.windows

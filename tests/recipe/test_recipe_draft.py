@@ -31,6 +31,7 @@ FACTS = DataFacts(
     dtype="uint16",
     brightest=(900.0, 1000.0, 1100.0),
     darkest=90.0,
+    foreground=(0.1, 0.1, 0.1),
     area_px=314.16,
     objects=30.0,
 )
@@ -42,7 +43,7 @@ FACTS = DataFacts(
         pytest.param(FACTS, id="plain"),
         pytest.param(replace(FACTS, layout="dsb2018", masks="labels_fixed", tables=("a.csv",)), id="masks and tables"),
         pytest.param(replace(FACTS, groups=("slide", 5), attributes={"stain": {"a": 1, "b": 2}}), id="attributes"),
-        pytest.param(replace(FACTS, brightest=(100.0, 1000.0, 1100.0)), id="nearly empty images"),
+        pytest.param(replace(FACTS, foreground=(0.0, 0.1, 0.1)), id="nearly empty images"),
         pytest.param(
             replace(FACTS, area_px=None, objects=None, only_counts=True, layout="bbbc005"), id="no object seen"
         ),
@@ -60,7 +61,7 @@ def test_a_draft_loads_and_says_why(facts: DataFacts, tmp_path: Path) -> None:
     assert recipe.data.root == tmp_path / facts.root
     assert recipe.sampling.patch == choose_patch(facts)
     assert recipe.data.group_by == (facts.groups[0] if facts.groups else None)
-    assert max(len(line) for line in text.splitlines()) <= 112
+    assert max(len(line) for line in text.splitlines()) <= 101
     assert text.count("#") > 10
 
 
@@ -93,5 +94,8 @@ def test_more_data_carry_a_wider_network_and_more_time() -> None:
 
 
 def test_nearly_empty_images_get_one_scale_for_all() -> None:
+    empty = replace(FACTS, brightest=(120.5, 1000.0, 1100.2), foreground=(0.001, 0.1, 0.2))
+    assert choose_range(empty) == (90.0, 1101.0)
     assert choose_range(FACTS) is None
-    assert choose_range(replace(FACTS, brightest=(120.5, 1000.0, 1100.2))) == (90.0, 1101.0)
+    assert choose_range(replace(empty, brightest=(120.5, 200.0, 1100.2))) is None, "dim and bright images"
+    assert choose_range(replace(empty, foreground=(0.0, 0.0, 0.0))) is None, "nothing to take the scale from"

@@ -331,7 +331,7 @@ def test_an_output_that_exists_is_refused_before_anything_is_written(tmp_path: P
 
 def test_results_are_not_mixed_with_masks(tmp_path: Path) -> None:
     save(tmp_path / "counts" / "a.tif", discs((48, 64)))
-    with pytest.raises(InputError, match="another --output"):
+    with pytest.raises(UsageError, match="another --output"):
         run(tmp_path, tmp_path / "counts", overwrite=True)
 
 

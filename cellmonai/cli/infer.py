@@ -1,0 +1,143 @@
+"""`cellmonai infer`: from images to masks and probability maps."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cellmonai.cli.options import Debug, Json, Overwrite, Quiet
+
+if TYPE_CHECKING:
+    from cellmonai.workflows.infer import InferResult
+
+
+class StitchChoice(StrEnum):
+    """How windows are joined."""
+
+    auto = "auto"
+    exact = "exact"
+    gaussian = "gaussian"
+    constant = "constant"
+
+
+class PrecisionChoice(StrEnum):
+    """The number format of the network."""
+
+    auto = "auto"
+    f32 = "f32"
+    bf16 = "bf16"
+    f16 = "f16"
+
+
+class MapsChoice(StrEnum):
+    """The number format of the maps on disk."""
+
+    float16 = "float16"
+    uint8 = "uint8"
+
+
+def infer(
+    images: Annotated[list[Path], typer.Argument(help="Images, or folders or globs of them.")],
+    model: Annotated[
+        Path | None,
+        typer.Option("--model", "-m", help="Model file or run folder. [default: the newest run under runs/]"),
+    ] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")] = Path("masks"),
+    sliding_window: Annotated[
+        bool,
+        typer.Option("--sliding-window", help="Cut into windows even images that fit in one. Large ones always are."),
+    ] = False,
+    window: Annotated[
+        int | None, typer.Option(min=1, metavar="PX", help="Longest side of a window. [default: fits the memory]")
+    ] = None,
+    stitch: Annotated[
+        StitchChoice,
+        typer.Option(help="Join windows exactly, or by averaging overlaps; auto is exact where the network allows it."),
+    ] = StitchChoice.auto,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    precision: Annotated[
+        PrecisionChoice, typer.Option(help="Number format; auto is bf16 on a GPU that has it, else f32.")
+    ] = PrecisionChoice.auto,
+    memory: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="Memory to use, as 2GiB. [default: half of the free]")
+    ] = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option(min=0.0, max=1.0, metavar="P", help="Probability of a cell pixel. [default: the model's own]"),
+    ] = None,
+    channel: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME_OR_INDEX", help="Channel to use, by name or number from 0; repeat for several."),
+    ] = None,
+    invert: Annotated[bool, typer.Option("--invert", help="Swap bright and dark before the model sees it.")] = False,
+    pictures: Annotated[
+        str | None,
+        typer.Option(metavar="KINDS", help="overlay (outlines), heatmap (probability), or both with a comma."),
+    ] = None,
+    maps_dtype: Annotated[MapsChoice, typer.Option(help="Number format of the maps on disk.")] = MapsChoice.float16,
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+    overwrite: Overwrite = False,
+) -> None:
+    """Find the cells of images with a trained model: masks and probability maps."""
+    from cellmonai.cli.console import make_reporter
+    from cellmonai.core.units import parse_bytes
+    from cellmonai.workflows.infer import infer as infer_images
+    from cellmonai.workflows.infer_settings import InferSettings
+
+    settings = InferSettings(
+        model=model,
+        output=output,
+        sliding_window=sliding_window,
+        window=window,
+        stitch=stitch.value,
+        device=device,
+        precision=precision.value,
+        memory=None if memory is None else parse_bytes(memory),
+        threshold=threshold,
+        channels=tuple(channel or ()),
+        invert=invert,
+        pictures=tuple(dict.fromkeys(word.strip() for word in pictures.split(","))) if pictures else (),
+        maps_dtype=maps_dtype.value,
+        overwrite=overwrite,
+    )
+    result = infer_images(images, settings=settings, reporter=make_reporter(quiet=quiet))
+    _render(result, as_json=json, quiet=quiet)
+    _fail_when_partial(result)
+
+
+def _render(result: InferResult, *, as_json: bool, quiet: bool) -> None:
+    import shlex
+
+    from cellmonai.cli.console import print_json, print_next
+    from cellmonai.core.text import printable
+    from cellmonai.core.units import readable_seconds
+
+    if as_json:
+        print_json(result.as_json())
+        return
+    mpx = sum(image.job.pixels for image in result.images) / 1e6
+    count = len(result.images)
+    typer.echo(
+        f"{count} mask{'s' * (count != 1)} in {printable(str(result.output))} "
+        f"({mpx:.1f} Mpx in {readable_seconds(result.seconds)})"
+    )
+    if not quiet:
+        print_next(f"cellmonai count {shlex.quote(str(result.output))}")
+
+
+def _fail_when_partial(result: InferResult) -> None:
+    from cellmonai.core.errors import PartialFailureError
+
+    if result.failures:
+        reason = next(iter(result.failures.values()))
+        failed = len(result.failures)
+        everything = failed + len({image.job.path for image in result.images})
+        raise PartialFailureError(
+            f"{failed} of {everything} images failed, the others are done; the first: {reason.rstrip('.')}",
+            cure=f"all are listed in {result.output / 'run.json'}",
+        )

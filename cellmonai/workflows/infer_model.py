@@ -1,0 +1,97 @@
+"""Which model `infer` uses: the one named, or the newest finished run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cellmonai.core.errors import InputError, UsageError
+from cellmonai.core.files import sha256_of
+from cellmonai.instances.settings import InstanceSettings
+from cellmonai.models.file import ModelCard, read_card
+
+if TYPE_CHECKING:
+    from cellmonai.core.units import PixelSize
+
+RUNS = Path("runs")
+MODEL_NAME = "model.safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenModel:
+    """A model file, why it was taken, and what it says of itself; `point` is its operating point."""
+
+    path: Path
+    reason: str
+    card: ModelCard
+    point: InstanceSettings
+
+    def as_json(self) -> dict[str, Any]:
+        """Give the form that the run record holds."""
+        card = self.card
+        return {
+            "path": str(self.path),
+            "sha256": sha256_of(self.path),
+            "network": card.network,
+            "parameters": dict(card.parameters),
+            "channel_names": list(card.channel_names),
+            "outputs": list(card.outputs),
+            "normalisation": card.normalisation.as_json(),
+            "pixel_size_um": list(card.pixel_size_um) if card.pixel_size_um else None,
+            "object_diameter_px": card.object_diameter_px,
+            "recipe_digest": card.recipe_digest,
+        }
+
+
+def choose_model(wanted: Path | None, *, threshold: float | None, runs: Path = RUNS) -> ChosenModel:
+    """Find the model and read its card, without torch.
+
+    Parameters
+    ----------
+    wanted : a model file or a run folder; None takes the run under `runs` whose record was written last
+    threshold : replaces that of the operating point
+
+    Raises
+    ------
+    InputError
+        There is no model, or it cannot be read.
+    """
+    path, reason = _newest(runs) if wanted is None else (_named(wanted), "asked for")
+    card = read_card(path)
+    try:
+        point = InstanceSettings.from_json(card.operating_point)
+    except (UsageError, TypeError) as error:
+        raise InputError(
+            f"has an operating point that cannot be read ({error})", where=str(path), cure="update cellmonai"
+        ) from error
+    return ChosenModel(path, reason, card, point if threshold is None else replace(point, threshold=threshold))
+
+
+def _named(wanted: Path) -> Path:
+    if not wanted.is_dir():
+        return wanted
+    if not (wanted / MODEL_NAME).is_file():
+        raise InputError(f"holds no {MODEL_NAME}", where=str(wanted), cure="name a model file or the folder of a run")
+    return wanted / MODEL_NAME
+
+
+def _newest(runs: Path) -> tuple[Path, str]:
+    # a run is finished when its record is there, which is written last
+    finished = [path for path in runs.glob(f"*/{MODEL_NAME}") if path.with_name("run.json").is_file()]
+    if not finished:
+        raise InputError(
+            f"there is no finished run under {runs}",
+            where="--model",
+            cure="train one with cellmonai fit recipe.toml, or see cellmonai demo",
+        )
+    newest = max(finished, key=lambda path: (path.with_name("run.json").stat().st_mtime_ns, path.parent.name))
+    return newest, f"the newest of {len(finished)} finished runs under {runs}" if len(finished) > 1 else "the only run"
+
+
+def pixel_size_differs(card: ModelCard, found: PixelSize | None, *, tolerance: float = 0.1) -> bool:
+    """Tell whether an image's pixel size is off the model's by more than `tolerance`, in either direction."""
+    if card.pixel_size_um is None or found is None:
+        return False
+    ratios = [a / b for a, b in zip(found, card.pixel_size_um, strict=True)]
+    return any(not 1 / (1 + tolerance) <= ratio <= 1 + tolerance for ratio in ratios)

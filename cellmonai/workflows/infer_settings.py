@@ -1,0 +1,90 @@
+"""What `infer` is told: one frozen value, checked once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from cellmonai.core.errors import UsageError
+from cellmonai.core.text import did_you_mean
+from cellmonai.images.maps import MapsType
+
+StitchChoice = Literal["auto", "exact", "gaussian", "constant"]
+PrecisionChoice = Literal["auto", "f32", "bf16", "f16"]
+PICTURES = ("overlay", "heatmap")
+
+
+@dataclass(frozen=True, slots=True)
+class InferSettings:
+    """How images are done and where results go.
+
+    Parameters
+    ----------
+    model : a model file or a run folder; None is the newest finished run under `runs/`
+    output : folder of the results
+    sliding_window : cut images into windows even where one would do
+    window : longest side of a window in px; None is what the memory allows
+    stitch, device, precision : see `inference.predictor.Predictor`
+    memory : budget in bytes; None is half of what is available
+    threshold : foreground probability from which a pixel is foreground; None is the model's operating point
+    channels : names or numbers of the channels to take, in the order of the model's input; empty is all
+    invert : swap bright and dark, for dark cells on a bright ground and a model of bright ones
+    pictures : `overlay`, `heatmap`
+    maps_dtype : `float16`, or `uint8` in steps of 1/255
+    overwrite : replace outputs that exist
+
+    Raises
+    ------
+    UsageError
+        A value outside its range.
+    """
+
+    model: Path | None = None
+    output: Path = Path("masks")
+    sliding_window: bool = False
+    window: int | None = None
+    stitch: StitchChoice = "auto"
+    device: str = "auto"
+    precision: PrecisionChoice = "auto"
+    memory: int | None = None
+    threshold: float | None = None
+    channels: tuple[str, ...] = ()
+    invert: bool = False
+    pictures: tuple[str, ...] = ()
+    maps_dtype: MapsType = "float16"
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        for word in self.pictures:
+            if word not in PICTURES:
+                raise UsageError(f"unknown picture {word!r}", where="--pictures", cure=did_you_mean(word, PICTURES))
+        for name, value, choices in (
+            ("--stitch", self.stitch, get_args(StitchChoice)),
+            ("--precision", self.precision, get_args(PrecisionChoice)),
+            ("--maps-dtype", self.maps_dtype, get_args(MapsType)),
+        ):
+            if value not in choices:
+                raise UsageError(f"{value!r} is not known", where=name, cure=did_you_mean(value, choices))
+        if self.threshold is not None and not 0.0 <= self.threshold <= 1.0:
+            raise UsageError(f"{self.threshold} is no probability", where="--threshold", cure="give a number in [0, 1]")
+        if self.window is not None and self.window < 1:
+            raise UsageError(f"{self.window} px is no size", where="--window", cure="give a side in px, as 1024")
+
+    def as_json(self) -> dict[str, Any]:
+        """Give the form that the run record holds."""
+        return {
+            "model": None if self.model is None else str(self.model),
+            "output": str(self.output),
+            "sliding_window": self.sliding_window,
+            "window": self.window or "auto",
+            "stitch": self.stitch,
+            "device": self.device,
+            "precision": self.precision,
+            "memory": self.memory,
+            "threshold": self.threshold,
+            "channels": list(self.channels),
+            "invert": self.invert,
+            "pictures": list(self.pictures),
+            "maps_dtype": self.maps_dtype,
+        }

@@ -1,0 +1,251 @@
+"""`cellmonai count` as a user types it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+from typer.testing import CliRunner
+
+from cellmonai.cli.app import app
+from cellmonai.workflows import count as workflow
+
+
+def squares(cells: int, *, shape: tuple[int, int] = (64, 200)) -> np.ndarray:
+    mask = np.zeros(shape, np.uint8)
+    for i in range(cells):
+        mask[4:12, 4 + 12 * i : 12 + 12 * i] = 255
+    return mask
+
+
+def masks(folder: Path, **cells: int) -> Path:
+    (folder / "masks").mkdir(parents=True, exist_ok=True)
+    for name, number in cells.items():
+        tifffile.imwrite(folder / "masks" / f"{name}.tif", squares(number))
+    return folder
+
+
+def cellmonai(folder: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "cellmonai", *words],
+        cwd=folder,
+        env={**os.environ, "NO_COLOR": "1", **environment},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+    )
+
+
+def refused(done: subprocess.CompletedProcess[str], code: int, words: str) -> None:
+    """Exit code, one sentence with the words in it, nothing on stdout, no traceback."""
+    assert done.returncode == code, done.stderr
+    assert done.stdout == ""
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1
+    assert words in errors[0]
+    assert "Traceback" not in done.stderr
+
+
+def test_a_folder_of_masks_gives_a_table_files_and_what_to_do_next(tmp_path: Path) -> None:
+    done = cellmonai(masks(tmp_path, a=2, b=3), "count", "masks/")
+    assert done.returncode == 0, done.stderr
+    lines = {words[0]: words for line in done.stdout.splitlines() if (words := line.split())}
+    assert (lines["a"][1], lines["b"][1], lines["total"][1]) == ("2", "3", "5")
+    assert "binary masks" in done.stderr
+    assert "next:\n  cellmonai count masks --output counts --overwrite" in done.stderr
+    names = {path.name for path in (tmp_path / "counts").glob("[!.]*")}
+    assert names == {"counts.csv", "cells.csv", "counts.json", "run.json", "a_labels.tif", "b_labels.tif"}
+
+
+def test_json_is_the_only_thing_on_stdout(tmp_path: Path) -> None:
+    done = cellmonai(masks(tmp_path, a=2, b=3), "count", "masks", "--json")
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert (document["schema"], document["total"], document["inputs"]) == ("cellmonai.count/1", 5, ["masks"])
+    assert json.loads((tmp_path / "counts" / "counts.json").read_text()) == document
+    assert all((tmp_path / path).is_file() for path in document["outputs"])
+
+
+def test_one_bad_file_is_reported_and_the_others_are_counted(tmp_path: Path) -> None:
+    masks(tmp_path, good=2)
+    (tmp_path / "masks" / "bad.tif").write_text("not an image")
+    done = cellmonai(tmp_path, "count", "masks", "--json")
+    assert done.returncode == 9
+    assert "Traceback" not in done.stderr
+    assert "bad" in done.stderr
+    document = json.loads(done.stdout)
+    assert (document["total"], document["partial"]) == (2, True)
+    assert document["failures"][0]["image"] == "bad"
+
+
+def test_no_cells_is_done_with_three_likely_reasons(tmp_path: Path) -> None:
+    done = cellmonai(masks(tmp_path, a=0), "count", "masks", "--quiet")
+    assert done.returncode == 0
+    assert "Three likely reasons" in done.stderr
+    assert "next:" not in done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="such names cannot exist there")
+def test_names_that_hold_anything_harm_neither_terminal_nor_table_nor_json(tmp_path: Path) -> None:
+    name = "=cmd a\n[red]b <script> µ"
+    done = cellmonai(masks(tmp_path, **{name: 2}), "count", "masks")
+    assert done.returncode == 0, done.stderr
+    assert "=cmd a\\x0a[red]b <script> µ" in done.stdout
+    with (tmp_path / "counts" / "counts.csv").open(newline="", encoding="utf-8") as stream:
+        assert next(csv.DictReader(stream))["image"] == "'" + name
+    document = json.loads((tmp_path / "counts" / "counts.json").read_text())
+    assert document["images"][0]["image"] == name
+    assert (tmp_path / "counts" / f"{name}_labels.tif").is_file()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names that are no UTF-8 exist on Linux only")
+def test_a_name_that_is_no_text_is_counted(tmp_path: Path) -> None:
+    masks(tmp_path, a=2)
+    (tmp_path / "masks" / "a.tif").rename(tmp_path / "masks" / os.fsdecode(b"caf\xe9.tif"))
+    done = cellmonai(tmp_path, "count", "masks", LC_ALL="C.UTF-8")
+    assert done.returncode == 0, done.stderr
+    assert "caf\\udce9" in done.stdout
+    assert "caf\\udce9" in (tmp_path / "counts" / "counts.csv").read_text()
+
+
+def test_a_terminal_that_knows_no_unicode_gets_escapes(tmp_path: Path) -> None:
+    masks(tmp_path, µ=1)
+    done = cellmonai(tmp_path, "count", "masks", "--pixel-size", "0.5", PYTHONIOENCODING="ascii")
+    assert done.returncode == 0, done.stderr
+    assert "\\xb5" in done.stdout
+
+
+def test_what_exists_is_refused_then_replaced_when_asked(tmp_path: Path) -> None:
+    masks(tmp_path, a=2)
+    assert cellmonai(tmp_path, "count", "masks", "--json").returncode == 0
+    refused(cellmonai(tmp_path, "count", "masks"), 5, "--overwrite")
+    assert cellmonai(tmp_path, "count", "masks", "--overwrite", "--json").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "sentence"),
+    [
+        pytest.param(["missing"], 3, "no such file or folder", id="a missing file"),
+        pytest.param(["empty"], 3, "holds no image", id="a folder without images"),
+        pytest.param(["text.tif"], 3, "text.tif", id="a text file called .tif"),
+        pytest.param(["masks", "--threshold", "0.3"], 3, "no probability maps", id="a threshold without maps"),
+        pytest.param(["masks", "--images", "missing"], 3, "no such file or folder", id="missing images"),
+        pytest.param(["masks", "--pictures", "overlay"], 3, "--images", id="pictures without images"),
+        pytest.param(["masks", "--min-area", "ten"], 2, "is no area", id="a word for an area"),
+        pytest.param(["masks", "--min-area", "9px", "--max-area", "5px"], 2, "max_area_px", id="no area is left"),
+        pytest.param(["masks", "--pixel-size", "-1"], 2, "--pixel-size", id="an impossible pixel size"),
+        pytest.param(["masks", "--memory", "1kB"], 8, "--memory", id="too small a budget"),
+        pytest.param(["masks", "--output", "masks"], 2, "another --output", id="output among the inputs"),
+        pytest.param(["masks", "--output", "text.tif"], 5, "text.tif", id="a file where the output should be"),
+    ],
+)
+def test_bad_input_gets_one_sentence_and_its_exit_code(
+    tmp_path: Path, words: list[str], code: int, sentence: str
+) -> None:
+    masks(tmp_path, a=2)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "text.tif").write_text("no image")
+    refused(cellmonai(tmp_path, "count", *words), code, sentence)
+    assert not list((tmp_path / "counts").glob("[!.]*"))
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
+def test_a_read_only_folder_is_refused(tmp_path: Path) -> None:
+    masks(tmp_path, a=2)
+    (tmp_path / "counts").mkdir(mode=0o555)
+    refused(cellmonai(tmp_path, "count", "masks"), 5, "cannot be written")
+
+
+def test_debug_shows_the_traceback(tmp_path: Path) -> None:
+    done = cellmonai(tmp_path, "count", "missing", "--debug")
+    assert done.returncode == 3
+    assert "Traceback" in done.stderr
+
+
+def test_usage_errors_come_without_reading_anything(tmp_path: Path) -> None:
+    assert CliRunner().invoke(app, ["count"]).exit_code == 2
+    assert CliRunner().invoke(app, ["count", "masks", "--split", "magic"]).exit_code == 2
+    assert CliRunner().invoke(app, ["count", "masks", "--threshold", "1.5"]).exit_code == 2
+    assert CliRunner().invoke(app, ["count", "masks", "--opening", "-1"]).exit_code == 2
+    assert CliRunner().invoke(app, ["count", "masks", "--no-such-option"]).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "name", "value"),
+    [
+        (["--images", "i"], "images", Path("i")),
+        (["--output", "o"], "output", Path("o")),
+        (["-o", "o"], "output", Path("o")),
+        (["--kind", "labels"], "kind", "labels"),
+        (["--split", "none"], "split", "none"),
+        (["--threshold", "0.25"], "threshold", 0.25),
+        (["--opening", "2"], "opening", 2),
+        (["--closing", "3"], "closing", 3),
+        (["--fill-holes"], "fill_holes", True),
+        (["--no-fill-holes"], "fill_holes", False),
+        (["--min-area", "25um2"], "min_area", "25um2"),
+        (["--max-area", "900"], "max_area", "900"),
+        (["--border", "exclude"], "border", "exclude"),
+        (["--pixel-size", "0.65"], "pixel_size_um", (0.65, 0.65)),
+        (["--pictures", "none"], "pictures", "none"),
+        (["--memory", "2GiB"], "memory", 2**31),
+        (["--overwrite"], "overwrite", True),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_every_option_reaches_the_settings(
+    monkeypatch: pytest.MonkeyPatch, words: list[str], name: str, value: object
+) -> None:
+    calls: list[Any] = []
+
+    def listen(inputs: list[Path], *, settings: object, reporter: object) -> workflow.CountResult:
+        calls.append((inputs, settings))
+        return workflow.CountResult(("m",), Path("o"), (), {}, {}, (), (), 0.0)
+
+    monkeypatch.setattr(workflow, "count", listen)
+    result = CliRunner().invoke(app, ["count", "m", "--json", *words])
+    assert result.exit_code == 0, result.output
+    inputs, settings = calls[0]
+    assert inputs == [Path("m")]
+    assert getattr(settings, name) == value
+    assert getattr(type(settings)(), name) != value
+
+
+def test_counting_imports_nothing_heavy(tmp_path: Path) -> None:
+    """Ten masks take about a second: what slows that down is imports, so these are named."""
+    masks(tmp_path, a=2, b=3)
+    code = (
+        "import sys; from cellmonai.cli.app import app; app(['count', 'masks', '--json', '--quiet'], "
+        "standalone_mode=False); sys.stderr.write(','.join(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    loaded = {name.split(".")[0] for name in done.stderr.split(",")}
+    assert not loaded & {"torch", "monai", "ignite", "scipy", "skimage", "zarr", "PIL", "matplotlib", "pandas", "rich"}
+
+
+@pytest.mark.skipif(not hasattr(os, "wait4"), reason="the system does not say what a child used")
+def test_ten_masks_of_512_px_take_about_a_second_of_cpu(tmp_path: Path) -> None:
+    rows, columns = np.ogrid[:512, :512]
+    for n in range(10):
+        random = np.random.default_rng(n)
+        field = np.zeros((512, 512), bool)
+        for row, column in random.uniform(10, 502, (150, 2)):
+            field |= (rows - row) ** 2 + (columns - column) ** 2 <= 81
+        (tmp_path / "masks").mkdir(exist_ok=True)
+        tifffile.imwrite(tmp_path / "masks" / f"{n}.tif", field * np.uint8(255))
+    words = [sys.executable, "-m", "cellmonai", "count", "masks"]
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+    child = subprocess.Popen(words, cwd=tmp_path, env=environment, stdout=-3, stderr=-3)
+    _, status, used = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    assert child.returncode == 0
+    assert used.ru_utime + used.ru_stime < 2.0  # 1.0 on a machine that does nothing else; busy ones need room

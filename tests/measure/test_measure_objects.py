@@ -1,0 +1,217 @@
+"""The object table against scikit-image's regionprops."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+from painting import Disc, paint, scattered_discs
+from skimage.measure import regionprops
+
+from cellmonai.core.errors import InputError
+from cellmonai.measure.objects import ObjectTable, flag_objects, measure_objects
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SHAPE = (300, 260)
+CELLS = paint(scattered_discs(80, SHAPE, radius_px=(0.4, 14), cells_per_cluster=3, seed=3), SHAPE)
+# both sides round sums of the same whole numbers to 53 bits in different order; nothing else may differ
+ROUNDING = 1e-12
+NAMES = {
+    "label": "label",
+    "area_px": "area",
+    "equivalent_diameter_px": "equivalent_diameter_area",
+    "perimeter_px": "perimeter",
+    "major_axis_px": "axis_major_length",
+}
+
+
+def from_scikit_image(labels: NDArray[Any], name: str, image: NDArray[Any] | None = None) -> NDArray[np.float64]:
+    return np.array([region[name] for region in regionprops(labels, image)], np.float64)
+
+
+def table_of(labels: NDArray[Any]) -> ObjectTable:
+    return measure_objects(labels, pixel_size_um=None)
+
+
+@pytest.mark.parametrize(("ours", "theirs"), NAMES.items())
+def test_columns_equal_scikit_images(ours: str, theirs: str) -> None:
+    np.testing.assert_allclose(table_of(CELLS)[ours], from_scikit_image(CELLS, theirs), rtol=ROUNDING, atol=ROUNDING)
+
+
+def test_centroids_and_boxes_equal_scikit_images() -> None:
+    table, centroid, box = table_of(CELLS), from_scikit_image(CELLS, "centroid"), from_scikit_image(CELLS, "bbox")
+    np.testing.assert_allclose(
+        np.stack([table["centroid_y_px"], table["centroid_x_px"]], 1), centroid, rtol=ROUNDING, atol=ROUNDING
+    )
+    top, left, height, width = (table[f"bbox_{part}_px"] for part in ("top", "left", "height", "width"))
+    np.testing.assert_array_equal(np.stack([top, left, top + height, left + width], 1), box)
+
+
+def test_minor_axis_and_eccentricity_equal_scikit_images() -> None:
+    # a square root near 0 (a thin or a round object) turns a last digit of 1e-16 into 1e-8
+    table = table_of(CELLS)
+    np.testing.assert_allclose(table["minor_axis_px"], from_scikit_image(CELLS, "axis_minor_length"), atol=1e-7)
+    np.testing.assert_allclose(table["eccentricity"], from_scikit_image(CELLS, "eccentricity"), atol=1e-7)
+
+
+def test_orientation_equals_scikit_images() -> None:
+    table = table_of(CELLS)
+    directed = (table["eccentricity"] > 0.1) & (table["area_px"] > 1)  # a round object has no direction to compare
+    assert directed.sum() > 40
+    difference = table["orientation_rad"] - from_scikit_image(CELLS, "orientation")
+    # an axis has no front: -π/2 and π/2 are one orientation
+    np.testing.assert_allclose(np.sin(difference[directed]), 0, atol=1e-10)
+
+
+@given(labels=arrays(np.int32, array_shapes(min_dims=2, max_dims=2, max_side=16), elements=st.integers(0, 4)))
+@settings(deadline=None)
+def test_perimeters_of_any_labels_equal_scikit_images(labels: NDArray[np.int32]) -> None:
+    np.testing.assert_allclose(
+        table_of(labels)["perimeter_px"], from_scikit_image(labels, "perimeter"), rtol=ROUNDING, atol=ROUNDING
+    )
+
+
+def test_perimeters_do_not_depend_on_the_rows_worked_on_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = table_of(CELLS)["perimeter_px"]
+    monkeypatch.setattr("cellmonai.measure.perimeter._PIXELS_AT_A_TIME", 1)
+    np.testing.assert_array_equal(table_of(CELLS)["perimeter_px"], whole)
+
+
+def test_a_typed_object_has_the_numbers_one_can_count() -> None:
+    labels = np.zeros((6, 8), np.int32)
+    labels[1:4, 2:7] = 1  # 3 rows, 5 columns
+    table = table_of(labels)
+    assert {name: float(table[name][0]) for name in list(table.columns)[1:8]} == {
+        "centroid_x_px": 4.0,
+        "centroid_y_px": 2.0,
+        "bbox_left_px": 2.0,
+        "bbox_top_px": 1.0,
+        "bbox_width_px": 5.0,
+        "bbox_height_px": 3.0,
+        "area_px": 15.0,
+    }
+    assert table["perimeter_px"][0] == 12.0  # around the centres of the border pixels
+    assert table["circularity"][0] == pytest.approx(4 * math.pi * 15 / 144)
+    assert abs(table["orientation_rad"][0]) == pytest.approx(math.pi / 2)  # across the rows
+
+
+def test_a_single_pixel_has_no_circularity() -> None:
+    labels = np.zeros((5, 5), np.int32)
+    labels[2, 2] = 1
+    table = table_of(labels)
+    assert (table["perimeter_px"][0], table["eccentricity"][0], table["major_axis_px"][0]) == (0, 0, 0)
+    assert math.isnan(table["circularity"][0])
+
+
+def test_an_image_without_objects_gives_an_empty_table() -> None:
+    table = measure_objects(np.zeros((9, 9), np.int32), pixel_size_um=(0.5, 0.5), image=np.ones((9, 9)))
+    assert len(table) == 0
+    assert {column.shape for column in table.columns.values()} == {(0,)}
+    assert not any(flag.any() for flag in flag_objects(table).values())
+
+
+def test_gaps_in_the_labels_are_allowed() -> None:
+    labels = np.where(CELLS % 2 == 0, CELLS * 3, 0).astype(np.int32)
+    table = table_of(labels)
+    np.testing.assert_array_equal(table["label"], from_scikit_image(labels, "label"))
+    np.testing.assert_allclose(
+        table["perimeter_px"], from_scikit_image(labels, "perimeter"), rtol=ROUNDING, atol=ROUNDING
+    )
+
+
+def test_a_huge_object_keeps_its_digits() -> None:
+    side = 4000  # the sums of squares times the area leave 64 bits
+    labels = np.ones((side, side), np.int32)
+    assert table_of(labels)["major_axis_px"][0] == pytest.approx(4 * math.sqrt((side**2 - 1) / 12), rel=1e-14)
+
+
+def test_an_objects_numbers_do_not_depend_on_its_place() -> None:
+    near, far = np.zeros((40, 20000), np.int32), np.zeros((40, 20000), np.int32)
+    cell = paint([Disc(10, 12, 7.3), Disc(16, 15, 5.2)], (30, 30)) > 0
+    near[:30, :30], far[10:, 19970:] = cell, cell
+    here, there = table_of(near), table_of(far)
+    for name in ("perimeter_px", "major_axis_px", "minor_axis_px", "eccentricity", "orientation_rad"):
+        assert here[name].tobytes() == there[name].tobytes()
+
+
+def test_micrometres_stand_beside_pixels_when_the_pixel_size_is_known() -> None:
+    table = measure_objects(CELLS, pixel_size_um=(0.5, 0.5))
+    np.testing.assert_allclose(table["area_um2"], table["area_px"] * 0.25)
+    for name in ("centroid_x", "centroid_y", "equivalent_diameter", "perimeter", "major_axis", "minor_axis"):
+        np.testing.assert_allclose(table[f"{name}_um"], table[f"{name}_px"] * 0.5, atol=1e-12)
+    assert not any("_um" in name for name in table_of(CELLS).columns)
+
+
+def test_pixels_that_are_not_square_stretch_the_ellipse_and_leave_the_perimeter_open() -> None:
+    disc = paint([Disc(30, 30, 20)], (61, 61))
+    table = measure_objects(disc, pixel_size_um=(1.0, 0.5))
+    assert table["major_axis_um"][0] == pytest.approx(2 * table["minor_axis_um"][0])
+    assert table["area_um2"][0] == table["area_px"][0] * 0.5
+    assert (table["centroid_x_um"][0], table["centroid_y_um"][0]) == (15.0, 30.0)
+    assert np.isnan(table["perimeter_um"]).all()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_intensities_equal_scikit_images(dtype: type[np.generic]) -> None:
+    image = np.random.default_rng(1).integers(0, 255, (2, *SHAPE)).astype(dtype)
+    table = measure_objects(CELLS, pixel_size_um=None, image=image, channel_names=("DAPI", "GFP"))
+    mean = from_scikit_image(CELLS, "intensity_mean", np.moveaxis(image, 0, -1).astype(np.float64))
+    for channel, name in enumerate(("DAPI", "GFP")):
+        np.testing.assert_allclose(table[f"intensity_mean_{name}"], mean[:, channel], rtol=ROUNDING, atol=ROUNDING)
+        np.testing.assert_allclose(
+            table[f"intensity_sum_{name}"], mean[:, channel] * table["area_px"], rtol=ROUNDING, atol=ROUNDING
+        )
+
+
+def test_channels_without_names_are_numbered() -> None:
+    table = measure_objects(CELLS, pixel_size_um=None, image=np.ones(SHAPE))
+    assert list(table.columns)[-2:] == ["intensity_mean_0", "intensity_sum_0"]
+    np.testing.assert_array_equal(table["intensity_sum_0"], table["area_px"])
+
+
+@pytest.mark.parametrize(
+    ("image", "names", "message"),
+    [
+        pytest.param(np.ones((4, 4)), (), "the image's shape is", id="other size"),
+        pytest.param(np.ones((2, *SHAPE)), ("DAPI",), "1 channel names .DAPI. for an image of 2 channels", id="names"),
+    ],
+)
+def test_an_image_that_does_not_fit_is_refused(image: NDArray[Any], names: tuple[str, ...], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        measure_objects(CELLS, pixel_size_um=None, image=image, channel_names=names)
+
+
+def grid(*radii_px: float) -> NDArray[np.int32]:
+    """A row of discs with room around each."""
+    return paint([Disc(40, 40 + 70 * i, radius) for i, radius in enumerate(radii_px)], (80, 70 * len(radii_px) + 10))
+
+
+def test_objects_unlike_the_others_are_flagged() -> None:
+    flags = flag_objects(table_of(grid(*[9.8, 10, 10.2] * 5, 30, 2)))
+    assert np.flatnonzero(flags["unusually_large"]).tolist() == [15]
+    assert np.flatnonzero(flags["unusually_small"]).tolist() == [16]
+    assert not flags["touches_border"].any()
+
+
+def test_nearly_equal_objects_are_not_flagged_for_a_few_pixels() -> None:
+    flags = flag_objects(table_of(grid(*[10.0] * 14, 10.6)))
+    assert not flags["unusually_large"].any()
+
+
+def test_fewer_than_ten_objects_say_nothing_about_what_is_usual() -> None:
+    assert not flag_objects(table_of(grid(*[10.0] * 8, 30)))["unusually_large"].any()
+
+
+def test_a_cell_cut_by_the_border_is_flagged_as_that_and_not_as_small() -> None:
+    labels = grid(*[10.0] * 12)
+    labels[0, 0] = 13
+    flags = flag_objects(table_of(labels))
+    assert np.flatnonzero(flags["touches_border"]).tolist() == [12]
+    assert not flags["unusually_small"].any()

@@ -1,0 +1,308 @@
+"""A recipe is judged with its data: what is found, selected and split, and what a first recipe is fitted to."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import tifffile
+
+from cellmonai.core.errors import InputError, OutputError, RecipeError
+from cellmonai.core.progress import Silent
+from cellmonai.recipe.load import load_recipe
+from cellmonai.workflows.recipe import (
+    CheckedRecipe,
+    check_recipe,
+    find_selected,
+    open_recipe,
+    recipe_schema,
+    split_selected,
+)
+from cellmonai.workflows.recipe_init import init_recipe, recognise
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+FIELD_PX = 96
+RADIUS_PX = 8
+
+
+def paint(centres: list[tuple[int, int]]) -> NDArray[np.uint16]:
+    """Discs of radius 8 px, one label each."""
+    rows, cols = np.mgrid[:FIELD_PX, :FIELD_PX]
+    labels = np.zeros((FIELD_PX, FIELD_PX), np.uint16)
+    for number, (row, col) in enumerate(centres, start=1):
+        labels[(rows - row) ** 2 + (cols - col) ** 2 <= RADIUS_PX**2] = number
+    return labels
+
+
+def write_pairs(root: Path, names: list[str], *, cells: int = 4, binary: bool = False, channels: int = 1) -> Path:
+    for folder in ("images", "masks"):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+    labels = paint([(20 + 30 * (i // 3), 20 + 30 * (i % 3)) for i in range(cells)])
+    image = (20 + 200 * (labels > 0)).astype(np.uint8)
+    for name in names:
+        stack = np.stack([image + 10 * channel for channel in range(channels)]) if channels > 1 else image
+        axes = {"axes": "CYX"} if channels > 1 else None
+        tifffile.imwrite(root / "images" / f"{name}.tif", stack, imagej=channels > 1, metadata=axes)
+        tifffile.imwrite(root / "masks" / f"{name}.tif", (labels > 0).astype(np.uint8) * 255 if binary else labels)
+    return root
+
+
+def write_recipe(root: Path, more: str = "") -> Path:
+    path = root.parent / "recipe.toml"
+    path.write_text(f"[data]\nlayout = 'pairs'\nroot = '{root.name}'\n{more}")
+    return path
+
+
+@pytest.fixture(name="root")
+def _root(tmp_path: Path) -> Path:
+    names = [f"slide{slide}_{tile}" for slide in range(4) for tile in range(3)]
+    return write_pairs(tmp_path / "cells", names)
+
+
+def check(root: Path, *overrides: str, more: str = "") -> CheckedRecipe:
+    return check_recipe(write_recipe(root, more), overrides=overrides, reporter=Silent())
+
+
+def test_a_checked_recipe_tells_images_groups_and_sources(root: Path) -> None:
+    checked = check(root, "training.seed=3", more="group_by = '^(slide\\d)'\n")
+    assert checked.images == {"train": 9, "validation": 3, "test": 0}
+    assert checked.groups == {"train": 3, "validation": 1, "test": 0}
+    assert checked.first_image["shape"] == [1, FIELD_PX, FIELD_PX]
+    sources = {row.key: row.source for row in checked.values}
+    assert sources["data.group_by"] == "recipe"
+    assert sources["training.seed"] == "--set"
+    assert sources["network.width"] == "default"
+    assert [row.value for row in checked.values if row.key == "network.width"] == [32]
+    document = checked.as_json()
+    assert document["schema"] == "cellmonai.recipe.check/1"
+    assert document["recipe"]["loss"]["gamma"] == 2.0
+
+
+def test_every_key_of_the_schema_is_listed_once(root: Path) -> None:
+    checked = check(root)
+    keys = [row.key for row in checked.values]
+    assert len(keys) == len(set(keys))
+    for key in ("data.root", "data.split.seed", "normalise.low", "augment.8", "loss.name", "instances.border"):
+        assert key in keys
+    assert [row.value for row in check(root, "augment=[]").values if row.key == "augment"] == [[]]
+
+
+def test_the_rest_of_the_shares_is_the_test(root: Path) -> None:
+    assert check(root, "data.split={ train = 0.5, validation = 0.25 }").images == {
+        "train": 6,
+        "validation": 3,
+        "test": 3,
+    }
+
+
+def test_another_seed_draws_other_images(root: Path) -> None:
+    def validation(seed: int) -> set[str]:
+        loaded = open_recipe(write_recipe(root), [f"data.split.seed={seed}"])
+        return {pair.name for pair in split_selected(loaded, find_selected(loaded).pairs).validation}
+
+    assert validation(0) == validation(0)
+    assert len({frozenset(validation(seed)) for seed in range(6)}) > 1
+
+
+def test_tables_give_attributes_to_select_by(root: Path) -> None:
+    with (root / "stains.csv").open("w", newline="") as stream:
+        rows = [[f"slide{s}_{t}", "a" if s < 2 else "b", s] for s in range(4) for t in range(3)]
+        csv.writer(stream).writerows([["image", "stain", "day"], *rows])
+    more = "tables = ['stains.csv']\nselect = { stain = 'a' }\n"
+    checked = check(root, more=more)
+    assert checked.selected.found == 12
+    assert sum(checked.images.values()) == 6
+    assert sum(check(root, "data.select.day=[1, 2]", more=more).images.values()) == 3
+    with pytest.raises(RecipeError, match=r"recipe.toml:5 data.select: selects none of the images"):
+        check(root, more="tables = ['stains.csv']\nselect = { stain = 'c' }\n")
+    with pytest.raises(RecipeError, match=r"--set data.group_by: .* no attribute 'days'; did you mean 'day'"):
+        check(root, "data.group_by=days", more=more)
+
+
+def test_few_images_are_warned_of(tmp_path: Path) -> None:
+    checked = check(write_pairs(tmp_path / "few", ["a", "b", "c"]))
+    assert [warning["code"] for warning in checked.warnings] == ["few_images", "few_images"]
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        pytest.param("network.name=unet", "--set network.name: unknown network 'unet'; did you mean", id="network"),
+        pytest.param(
+            "network.widht=8", "--set network.widht: basic_unet has no parameter 'widht'; did", id="parameter"
+        ),
+        pytest.param("network.width=0", "--set network.width: 0 does not fit; expected 2 to 512.", id="value"),
+        pytest.param("loss.name=dise", "--set loss.name: unknown loss 'dise'; did you mean 'dice'", id="loss"),
+        pytest.param("loss.fn_weight=2", "--set loss.fn_weight: dice_focal has no parameter 'fn_weight'", id="weight"),
+        pytest.param("sampling.patch=100", "--set sampling.patch: 100 px are no multiple of 16 from 32 on", id="crop"),
+        pytest.param(
+            "data.channels=[2]", "--set data.channels.0: the first image has no channel 2; it has '0'", id="channel"
+        ),
+        pytest.param(
+            "data.group_by=slide", "--set data.group_by: image 'slide0_0' has no attribute 'slide'", id="group"
+        ),
+        pytest.param("data.root=", "--set data.root: no data folder is given; add --set data.root=FOLDER.", id="root"),
+    ],
+)
+def test_what_does_not_fit_catalogue_or_data_is_refused(root: Path, override: str, sentence: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        check(root, override)
+    assert str(caught.value).startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        pytest.param("data.root=/nowhere/at all", "/nowhere/at all: no such folder", id="root"),
+        pytest.param("data.masks=labels", "labels: no such folder", id="masks"),
+        pytest.param("data.tables=['t.csv']", "t.csv: no such table", id="table"),
+    ],
+)
+def test_data_that_are_not_there_are_named(root: Path, override: str, sentence: str) -> None:
+    with pytest.raises(InputError) as caught:
+        check(root, override)
+    assert sentence in str(caught.value)
+
+
+def test_an_image_of_several_planes_is_refused_before_training(root: Path) -> None:
+    stack = np.zeros((3, FIELD_PX, FIELD_PX), np.uint8)
+    tifffile.imwrite(root / "images" / "slide0_0.tif", stack, imagej=True, metadata={"axes": "TYX"})
+    with pytest.raises(InputError, match=r"slide0_0.tif: holds 3 planes, training takes images of one"):
+        check(root)
+
+
+def test_folders_without_a_root_do(root: Path) -> None:
+    path = root.parent / "recipe.toml"
+    path.write_text("[data]\nlayout = 'pairs'\nimages = 'cells/images'\nmasks = 'cells/masks'\n")
+    assert sum(check_recipe(path, reporter=Silent()).images.values()) == 12
+
+
+def test_channels_are_chosen_by_name_or_number(tmp_path: Path) -> None:
+    root = write_pairs(tmp_path / "c", ["a", "b", "c", "d"], channels=3)
+    assert len(check(root).first_image["channels"]) == 3
+    assert check(root, "data.channels=[1]").first_image["channels"] == ["1"]
+
+
+def test_a_recipe_written_by_init_passes_the_check(root: Path) -> None:
+    output = root.parent / "made.toml"
+    result = init_recipe(root, output=output, overwrite=False, reporter=Silent())
+    recipe = load_recipe(output).recipe
+    assert "root = 'cells'" in output.read_text() or 'root = "cells"' in output.read_text()
+    assert recipe.data.root == root
+    assert result.facts.pairs == 12
+    assert result.facts.diameter_px == pytest.approx(2 * RADIUS_PX, rel=0.05)
+    assert result.facts.objects == 4
+    assert (recipe.sampling.patch, recipe.sampling.per_image) == (96, 4)
+    assert recipe.instances.min_area_px == 10
+    assert sum(check_recipe(output, reporter=Silent()).images.values()) == 12
+    assert result.as_json()["outputs"] == [str(output)]
+
+
+def test_binary_masks_are_split_to_see_the_size_of_a_cell(tmp_path: Path) -> None:
+    root = write_pairs(tmp_path / "binary", ["a", "b", "c"], binary=True)
+    facts = init_recipe(root, output=tmp_path / "r.toml", overwrite=False, reporter=Silent()).facts
+    assert facts.diameter_px == pytest.approx(2 * RADIUS_PX, rel=0.05)
+    assert facts.objects == 4
+
+
+def test_nearly_empty_images_change_the_normalisation(tmp_path: Path) -> None:
+    root = write_pairs(tmp_path / "cells", ["a", "b", "c", "d"])
+    write_pairs(root, ["empty"], cells=0)
+    init_recipe(root, output=tmp_path / "r.toml", overwrite=False, reporter=Silent())
+    normalise = load_recipe(tmp_path / "r.toml").recipe.normalise
+    assert (normalise.method, normalise.low, normalise.high) == ("range", 20.0, 220.0)
+
+
+def test_masks_without_any_cell_still_give_a_recipe(tmp_path: Path) -> None:
+    root = write_pairs(tmp_path / "empty", ["a", "b"], cells=0)
+    facts = init_recipe(root, output=tmp_path / "r.toml", overwrite=False, reporter=Silent()).facts
+    assert facts.diameter_px is None
+    assert load_recipe(tmp_path / "r.toml").recipe.normalise.method == "percentile"
+
+
+def test_a_table_that_names_the_images_is_used_and_its_groups_kept_together(root: Path) -> None:
+    with (root / "facts.csv").open("w", newline="") as stream:
+        rows = [[f"slide{s}_{t}", f"s{s}", "xy"[t % 2], s * 0.1] for s in range(4) for t in range(3)]
+        csv.writer(stream).writerows([["image", "slide", "stain", "level"], *rows])
+    (root / "other.csv").write_text("a,b\n1,2\n")
+    output = root.parent / "r.toml"
+    facts = init_recipe(root, output=output, overwrite=False, reporter=Silent()).facts
+    assert facts.tables == ("facts.csv",)
+    assert facts.groups == ("slide", 4)
+    assert facts.attributes == {"stain": {"x": 8, "y": 4}}
+    assert load_recipe(output).recipe.data.group_by == "slide"
+
+
+@pytest.mark.parametrize(
+    ("files", "layout", "masks"),
+    [
+        pytest.param(["images/a.tif", "masks/a.tif"], "pairs", None, id="two folders"),
+        pytest.param(["a.tif", "a_masks.tif"], "pairs", None, id="one folder"),
+        pytest.param(["x/images/x.png", "x/masks/1.png"], "dsb2018", None, id="one PNG per nucleus"),
+        pytest.param(
+            ["images/a.png", "labels_fixed/a.png", "labels_original/a.png"], "dsb2018", "labels_fixed", id="versions"
+        ),
+        pytest.param(["images/SIMCEPImages_A01_C1_F1_s01_w1.TIF", "masks/x.tif"], "bbbc005", None, id="BBBC005"),
+    ],
+)
+def test_the_layout_is_recognised_by_names(tmp_path: Path, files: list[str], layout: str, masks: str | None) -> None:
+    for name in files:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    place = recognise(tmp_path)
+    assert (place.layout, place.masks) == (layout, masks)
+
+
+def test_init_refuses_what_it_cannot_use(root: Path, tmp_path: Path) -> None:
+    def refusal(data: Path, kind: type[Exception], output: str = "new.toml") -> str:
+        with pytest.raises(kind) as caught:
+            init_recipe(data, output=tmp_path / output, overwrite=False, reporter=Silent())
+        assert not (tmp_path / "new.toml").exists()
+        return str(caught.value)
+
+    assert "there is no such folder" in refusal(tmp_path / "nowhere", InputError)
+    assert "is a file, not a folder" in refusal(root / "images" / "slide0_0.tif", InputError)
+    (tmp_path / "empty").mkdir()
+    assert str(tmp_path / "empty") in refusal(tmp_path / "empty", InputError)
+    (root / "masks" / "slide0_0.tif").write_text("no image")
+    assert "slide0_0.tif" in refusal(root, InputError)
+    (tmp_path / "old.toml").write_text("mine")
+    assert "the output exists already" in refusal(root, OutputError, "old.toml")
+    assert (tmp_path / "old.toml").read_text() == "mine"
+
+
+def test_overwrite_replaces_a_recipe(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "old.toml").write_text("mine")
+    init_recipe(root, output=tmp_path / "old.toml", overwrite=True, reporter=Silent())
+    assert "[data]" in (tmp_path / "old.toml").read_text()
+
+
+def test_the_schema_names_the_networks_and_losses_of_the_catalogues() -> None:
+    definitions: dict[str, Any] = recipe_schema()["$defs"]
+    assert "basic_unet" in definitions["Network"]["properties"]["name"]["enum"]
+    assert "tversky" in definitions["Loss"]["properties"]["name"]["enum"]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "folder", "images"),
+    [
+        pytest.param("bbbc005", "bbbc005", {"train": 38, "validation": 10, "test": 0}, id="bbbc005"),
+        pytest.param("dsb2018_fluorescence", "dsb2018_stage1_train", None, id="dsb2018"),
+        pytest.param("quickstart", "fnc", {"train": 3, "validation": 1, "test": 0}, id="quickstart"),
+    ],
+)
+def test_a_shipped_recipe_finds_its_data(
+    recipe: str, folder: str, images: dict[str, int] | None, data_folder: Path
+) -> None:
+    path = Path(__file__).parents[2] / "recipes" / f"{recipe}.toml"
+    overrides = [f"data.root={data_folder / folder}"]
+    checked = check_recipe(path, overrides=overrides, reporter=Silent())
+    assert images is None or checked.images == images
+    if recipe == "dsb2018_fluorescence":
+        assert sum(checked.images.values()) == 541
+        assert checked.images["test"] == pytest.approx(0.2 * 541, abs=5)
