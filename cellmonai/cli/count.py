@@ -144,17 +144,17 @@ def _written(result: CountResult) -> str:
 
 
 def _next_commands(result: CountResult, settings: CountSettings) -> list[str]:
-    """Give what a user wants next: the cells on the picture, the same with other parameters, a check against truth."""
+    """Give what a user wants next: the cells drawn on the images, or other filters; then a check against truth."""
     import shlex
 
-    typed = " ".join(shlex.quote(word) for word in result.inputs[:3]) + (" …" if len(result.inputs) > 3 else "")
     folder = shlex.quote(str(result.output))
-    again = f"cellmonai count {typed} --output {folder} --overwrite"
-    commands = [f"cellmonai evaluate {folder} TRUE_MASKS        # compare with masks drawn by hand"]
-    if settings.images is None and not any(name.endswith("_overlay.png") for name in result.outputs):
-        commands.insert(0, f"{again} --images IMAGES        # draw the outlines over the images")
-    else:
-        commands.insert(0, f"{again} --min-area 50px        # leave small objects out")
+    with_pictures = settings.images is not None or any(name.endswith("_overlay.png") for name in result.outputs)
+    more = "--min-area 50px" if with_pictures else "--images IMAGES"
+    typed = result.inputs if len(result.inputs) <= 3 else tuple({str(Path(word).parent) for word in result.inputs})
+    commands = [f"cellmonai evaluate {folder} TRUE_MASKS"]
+    if len(typed) <= 3:  # a long list, as a shell makes of a star, is no command to show
+        names = " ".join(shlex.quote(word) for word in sorted(typed))
+        commands.insert(0, f"cellmonai count {names} {more} --output {folder} --overwrite")
     return commands
 
 

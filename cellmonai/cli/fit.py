@@ -11,7 +11,9 @@ from cellmonai.cli.options import Debug, Json, Overwrite, Quiet
 
 
 def fit(
-    recipe: Annotated[Path, typer.Argument(help="The recipe, a TOML file; `cellmonai recipe init DATA` writes one.")],
+    recipe: Annotated[
+        Path, typer.Argument(metavar="RECIPE", help="The recipe, a TOML file; `cellmonai recipe init DATA` writes one.")
+    ],
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder of the run [default: runs/NAME-TIME].")
     ] = None,
@@ -27,8 +29,10 @@ def fit(
 ) -> None:
     """Train a model on your images, as a recipe describes it."""
     from cellmonai.cli.console import make_reporter, print_json, print_next, print_table
+    from cellmonai.workflows.recipe import open_recipe
 
     reporter = make_reporter(quiet=quiet)
+    open_recipe(recipe, overrides or ())  # a wrong recipe is told at once, before torch has loaded
     reporter.note("loading PyTorch and MONAI …")
     from cellmonai.report.fit import fit_table
     from cellmonai.workflows.fit import fit as run_fit

@@ -124,7 +124,7 @@ def _render(result: InferResult, *, as_json: bool, quiet: bool) -> None:
     count = len(result.images)
     typer.echo(
         f"{count} mask{'s' * (count != 1)} in {printable(str(result.output))} "
-        f"({mpx:.1f} Mpx in {readable_seconds(result.seconds)})"
+        f"({mpx:.3g} Mpx in {readable_seconds(result.seconds)})"
     )
     if not quiet:
         print_next(f"cellmonai count {shlex.quote(str(result.output))}")

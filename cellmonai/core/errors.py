@@ -42,7 +42,8 @@ class CellmonaiError(Exception):
         """`where: what; cure.` on one line."""
         start = f"{self.where}: " if self.where else ""
         end = f"; {self.cure}" if self.cure else ""
-        return printable(f"{start}{self.what}{end}.")
+        words = f"{start}{self.what}{end}"
+        return printable(words if words.endswith(("?", "!", ".")) else f"{words}.")
 
 
 class UsageError(CellmonaiError):

@@ -9,7 +9,7 @@ import numpy as np
 
 from cellmonai.core.errors import InputError
 from cellmonai.core.text import did_you_mean
-from cellmonai.data.samples import Sample, check_budget, require_labels
+from cellmonai.data.samples import Sample, check_budget
 from cellmonai.images.budget import available_memory
 from cellmonai.images.channels import is_grey_rgb, to_channels
 from cellmonai.images.layouts import Pair, read_pair_labels
@@ -95,7 +95,7 @@ class SampleLoader:
                 )
             image = self._channels_of(source)
             self.pixel_sizes.add(source.pixel_size_um or self.known_pixel_size)
-        labels = self._labels(pair, (image.shape[1], image.shape[2]))
+        labels = self._labels(pair)
         scaled = self.normalisation.scaling_for(image).apply(image)
         count = int(labels.max(initial=0)) if pair.count is None else pair.count
         return Sample(pair.name, scaled, labels, count)
@@ -119,13 +119,12 @@ class SampleLoader:
             cure = "name the channels to use in data.channels, or leave such images out with data.select"
             raise InputError(error.what, where=str(source.path), cure=cure) from error
 
-    def _labels(self, pair: Pair, shape: tuple[int, int]) -> NDArray[np.int32]:
+    def _labels(self, pair: Pair) -> NDArray[np.int32]:
         truth = read_pair_labels(pair)
-        labels = require_labels(truth.labels, shape, name=pair.name)
         if truth.kind == "labels":
-            return keep_labels(labels, _TRUTH).labels
+            return keep_labels(truth.labels.astype(np.int32), _TRUTH).labels
         self.binary_truths += 1
-        return find_instances(labels > 0, _TRUTH).labels
+        return find_instances(truth.labels > 0, _TRUTH).labels
 
 
 def channel_index(channel: str | int, source: ImageSource) -> int:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cellmonai.core.errors import InputError, MemoryBudgetError
+from cellmonai.core.errors import MemoryBudgetError
 from cellmonai.core.units import readable_bytes
 
 if TYPE_CHECKING:
@@ -45,20 +45,3 @@ def check_budget(shapes: Iterable[Sequence[int]], channels: int, budget_bytes: i
             where="data",
             cure="train on crops of them, or on fewer with data.select",
         )
-
-
-def require_labels(labels: NDArray[Any], image_shape: tuple[int, int], *, name: str) -> NDArray[np.int32]:
-    """Give a label image as int32 after checking its size against the image's (Y, X).
-
-    Raises
-    ------
-    InputError
-        The sizes differ.
-    """
-    if labels.shape != image_shape:
-        raise InputError(
-            f"the mask is {labels.shape[1]} x {labels.shape[0]} px, its image {image_shape[1]} x {image_shape[0]}",
-            where=name,
-            cure="give a mask of the same size",
-        )
-    return labels.astype(np.int32)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from contextlib import contextmanager
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +16,7 @@ from cellmonai.images.resolution import both, micrometres
 from cellmonai.images.source import ImageFacts, ImageSource, Region, default_names
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -28,9 +30,8 @@ _AXES = "XYZTC"
 def open_nifti(path: Path, budget: Budget, *, axes: str | None) -> ImageSource:
     """Open a NIfTI file; a compressed one is read whole, so that its size must fit the budget."""
     import nibabel
-    import nibabel.imageglobals
 
-    with reading(path, "the NIfTI header"), nibabel.imageglobals.LoggingOutputSuppressor():
+    with reading(path, "the NIfTI header"), _quiet():
         image: Any = nibabel.load(path)
         stored = tuple(int(n) for n in image.header.get_data_shape())
         dtype = np.dtype(image.header.get_data_dtype())
@@ -59,6 +60,17 @@ def open_nifti(path: Path, budget: Budget, *, axes: str | None) -> ImageSource:
         planes=plane_names("".join(c for c in axes), stored),
     )
     return NiftiSource(path, facts, budget, image, scaled=scaled)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep nibabel from printing which header fields it mended; its own means to do so loses its handlers."""
+    logger = logging.getLogger("nibabel.global")
+    before, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = before
 
 
 def _pixel_size(header: Any) -> PixelSize | None:  # noqa: ANN401 - nibabel has no types

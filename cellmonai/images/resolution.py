@@ -25,7 +25,6 @@ _MICROMETRES = {
     "nm": 1e-3,
     "nanometer": 1e-3,
     "å": 1e-4,
-    "a": 1e-4,
     "pm": 1e-6,
     "inch": 25400.0,
     "in": 25400.0,
@@ -46,10 +45,8 @@ def micrometres(value: float, unit: str) -> float | None:
     >>> micrometres(650, "nm")
     0.65
     """
-    text = unit.strip().replace("\\u00b5", "u").replace("\u00b5", "u").replace("\u03bc", "u")
-    factor = _MICROMETRES.get(text.lower())
-    if text == "A":
-        factor = _MICROMETRES["a"]
+    text = unit.strip().lower().replace("\\u00b5", "u").replace("\u00b5", "u").replace("\u03bc", "u")
+    factor = _MICROMETRES.get(text)
     size = value * factor if factor is not None else math.nan
     return size if math.isfinite(size) and size > 0 else None
 

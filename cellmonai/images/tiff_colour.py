@@ -64,7 +64,7 @@ def colour_of(page: TiffPage, path: Path, *, as_index: bool) -> Colour:
         names = RGB_NAMES + tuple(str(i) for i in range(3, len(kept)))
         return Colour(kept, names, dtype, notes=notes + _alpha_note(page, kept))
     kept = _without_alpha(page, 0)
-    white = _white(page, path) if photometric == _MIN_IS_WHITE else None
+    white = _white(page, path) if photometric == _MIN_IS_WHITE and not _is_tifffile_bool(page) else None
     return Colour(kept, default_names(len(kept)), dtype, white=white, notes=notes + _alpha_note(page, kept))
 
 
@@ -80,6 +80,11 @@ def _without_alpha(page: TiffPage, implied: int) -> tuple[int, ...]:
 
 def _alpha_note(page: TiffPage, kept: tuple[int, ...]) -> tuple[str, ...]:
     return ("alpha channel left out",) if len(kept) < page.samplesperpixel else ()
+
+
+def _is_tifffile_bool(page: TiffPage) -> bool:
+    """Whether tifffile wrote a bool array: it marks such pictures as white-is-0 and means True by a set bit."""
+    return page.bitspersample == 1 and str(page.software).startswith("tifffile")
 
 
 def _white(page: TiffPage, path: Path) -> int:

@@ -118,7 +118,7 @@ def _longest_window(size: tuple[int, int], rules: Rules) -> int:
 
 def _layout(size: tuple[int, int], window: int, rules: Rules) -> Lattice | Blending:
     if max(padded_shape(size, rules.divisor)) <= window:
-        return make_lattice(size, window=max(window, rules.smallest), halo=rules.radius_px, divisor=rules.divisor)
+        return make_lattice(size, window=window, halo=rules.radius_px, divisor=rules.divisor)
     if rules.stitch == "exact" and not rules.tile_exact:
         raise UsageError(
             "this network's result depends on everything its window holds, so windows cannot equal the whole image",

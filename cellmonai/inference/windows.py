@@ -91,7 +91,7 @@ def make_lattice(shape: tuple[int, int], *, window: int, halo: int, divisor: int
     Raises
     ------
     ValueError
-        The image is empty, or a window this small would hold no core (see `smallest_window`).
+        The image is empty, or is to be cut by windows so small that they hold no core (see `smallest_window`).
 
     Notes
     -----
@@ -101,13 +101,11 @@ def make_lattice(shape: tuple[int, int], *, window: int, halo: int, divisor: int
     halo than those between.
     """
     if min(shape) < 1 or divisor < 1 or halo < 0:
-        raise ValueError(
-            f"shape is {shape}, halo {halo}, divisor {divisor}; expected an image and a divisor of 1 or more"
-        )
+        raise ValueError(f"shape is {shape}, halo {halo} and divisor {divisor}, expected at least 1, 0 and 1")
     halo = halo_of(halo, divisor)
-    if window < smallest_window(halo, divisor):
-        raise ValueError(f"window is {window} px, expected at least {smallest_window(halo, divisor)} px")
     padded = padded_shape(shape, divisor)
+    if max(padded) > window < smallest_window(halo, divisor):
+        raise ValueError(f"window is {window} px, expected at least {smallest_window(halo, divisor)} px")
     rows, columns = (list(_spans(length, window, halo, divisor)) for length in padded)
     windows = tuple(_window(row, column, shape) for row in rows for column in columns)
     return Lattice(windows, shape, padded)

@@ -50,8 +50,10 @@ def perimeters_px(labels: NDArray[np.integer], highest: int) -> NDArray[np.float
         owner, kind = _border_kinds(labels, top, min(top + rows_at_a_time, labels.shape[0]))
         for one, count in kinds.items():
             count += np.bincount(owner[kind == one], minlength=highest + 1)
-    straight, diagonal, corner = (_LENGTH[kind] * kinds[kind] for kind in (_STRAIGHT, _DIAGONAL, _CORNER))
-    return straight + diagonal + corner
+    perimeter = np.zeros(highest + 1)
+    for which, length in _LENGTH.items():
+        perimeter += length * kinds[which]
+    return perimeter
 
 
 def _border_kinds(labels: NDArray[np.integer], top: int, bottom: int) -> tuple[NDArray[np.integer], NDArray[np.uint8]]:

@@ -2,5 +2,6 @@
 
 from cellmonai.simulate.field import paint_field
 from cellmonai.simulate.settings import Field, FieldSettings
+from cellmonai.simulate.variety import draw_settings
 
-__all__ = ["Field", "FieldSettings", "paint_field"]
+__all__ = ["Field", "FieldSettings", "draw_settings", "paint_field"]

@@ -107,19 +107,21 @@ def count(inputs: Sequence[Path], *, settings: CountSettings, reporter: Reporter
     kind = _decide_kind(masks, seen, settings, reporter)
     plan = [(job, settings.for_mask(job.mask, job.pixel_size_um)) for job in seen.jobs]
     _refuse_outputs(plan, settings)
+    if not plan:
+        raise _nothing_worked(seen.failures, missing, reporter)
     with folder_lock(settings.output):
         done = _count_all(plan, seen, kind, reader, settings, reporter)
-        reasons = missing | {name: error.what for name, error in done.failures.items()}
         if not done.counts:
-            raise _nothing_worked(done.failures, reasons)
-        _warn_without_cells(done, point, reporter)
+            raise _nothing_worked(done.failures, missing, reporter)
         _warn_of_failures(done.failures, missing, reporter)
+        _warn_without_cells(done, point, reporter)
+        from_model = any(mask.operating_point for mask in masks)
         result = CountResult(
             inputs=tuple(str(path) for path in inputs),
             output=settings.output,
             images=tuple(done.counts),
-            failures=reasons,
-            parameters=settings.as_json(kind=kind, point=point, from_model=any(mask.operating_point for mask in masks)),
+            failures=missing | {name: error.what for name, error in done.failures.items()},
+            parameters=settings.as_json(kind=kind, point=point, from_model=from_model),
             outputs=_outputs(done.counts, settings.output),
             warnings=tuple(reporter.warnings),
             seconds=record.seconds,
@@ -199,15 +201,18 @@ def _refuse_outputs(plan: Sequence[tuple[PlaneJob, InstanceSettings]], settings:
     refuse_existing((settings.output / name for name in (*TABLES, *names)), overwrite=settings.overwrite)
 
 
-def _nothing_worked(failures: Mapping[str, CellmonaiError], reasons: Mapping[str, str]) -> CellmonaiError:
-    """Give the error of a run in which every input failed; of one kind only, its own exit code says which."""
+def _nothing_worked(
+    failures: Mapping[str, CellmonaiError], missing: Mapping[str, str], reporter: Reporter
+) -> CellmonaiError:
+    """Give the error of a run in which every input failed; where all failed alike, the exit code is theirs."""
     errors = list(failures.values())
-    if len(reasons) == len(errors) == 1:
+    if len(errors) == 1 and not missing:
         return errors[0]
+    _warn_of_failures(failures, missing, reporter)
     kinds = {type(error) for error in errors}
     kind = kinds.pop() if len(kinds) == 1 else InputError
-    first = errors[0].sentence.rstrip(".") if errors else next(iter(reasons.items()))[1]
-    return kind(f"none of the {len(reasons)} inputs could be counted; the first: {first}")
+    first = errors[0].sentence.rstrip(".")
+    return kind(f"none of the {len(errors) + len(missing)} inputs could be counted; the first: {first}")
 
 
 def _warn_of_failures(failures: Mapping[str, CellmonaiError], missing: Mapping[str, str], reporter: Reporter) -> None:

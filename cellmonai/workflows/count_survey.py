@@ -26,7 +26,7 @@ Kind = Literal["binary", "labels"]
 READ_FAILURES = (InputError, MemoryBudgetError)
 """What one bad file may raise; the others are counted all the same."""
 
-_KEPT_BYTES = 256 * 2**20  # masks up to this sum are not read a second time
+_MOST_KEPT_BYTES = 256 * 2**20  # masks up to this sum, or the memory budget, are not read a second time
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class MaskReader:
             return self._kept[path]
         planes = read_masks(path, memory=self.memory)
         size = sum(plane.array.nbytes for plane in planes)
-        if self._kept_bytes + size <= _KEPT_BYTES:
+        if self._kept_bytes + size <= min(_MOST_KEPT_BYTES, self.memory or _MOST_KEPT_BYTES):
             self._kept[path] = planes
             self._kept_bytes += size
         return planes
@@ -98,11 +98,9 @@ def survey(
             seen.label_like.append(mask.name)
         for index, plane in enumerate(planes):
             size = pixel_size_um or plane.pixel_size_um or mask.pixel_size_um or image_pixel_size
-            seen.jobs.append(
-                PlaneJob(
-                    mask, index, plane.plane, _stem(mask, plane.plane), plane.array.shape, size, image_planes[index]
-                )
-            )
+            name = plane.plane or mask.image_plane  # `infer` writes a file per plane, and records which
+            stem = _stem(mask, plane.plane)
+            seen.jobs.append(PlaneJob(mask, index, name, stem, plane.array.shape, size, image_planes[index]))
     seen.jobs = _with_distinct_stems(seen.jobs)
     return seen
 

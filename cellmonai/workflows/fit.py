@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cellmonai.core.errors import CellmonaiError, InterruptedRunError
+from cellmonai.core.errors import InterruptedRunError
 from cellmonai.core.files import refuse_existing, write_text
 from cellmonai.core.interrupts import stop_wish
 from cellmonai.core.locks import folder_lock
@@ -18,25 +18,22 @@ from cellmonai.core.progress import Reporter, Silent
 from cellmonai.core.record import RunRecord, versions
 from cellmonai.core.units import readable_seconds
 from cellmonai.data.load import SampleLoader, median_diameter_px
-from cellmonai.data.splits import Split, select_pairs, split_pairs
-from cellmonai.images.layouts import find_pairs
 from cellmonai.images.normalise import Normalisation
 from cellmonai.inference.devices import choose_device
-from cellmonai.losses.catalogue import resolve as resolve_loss
 from cellmonai.models.file import ModelCard, write_model
 from cellmonai.models.load import tensors_of
 from cellmonai.nets.catalogue import describe
-from cellmonai.nets.catalogue import resolve as resolve_network
-from cellmonai.recipe.load import load_recipe
 from cellmonai.recipe.write import resolved_toml
 from cellmonai.report.csv import write_csv
 from cellmonai.report.curves import write_curves
 from cellmonai.training.train import Trained, history_columns, train
+from cellmonai.workflows.recipe import find_selected, open_recipe, split_selected
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from cellmonai.data.samples import Sample
+    from cellmonai.data.splits import Split
     from cellmonai.images.layouts import Pair
     from cellmonai.recipe.load import LoadedRecipe
     from cellmonai.recipe.schema import Data, Recipe
@@ -87,13 +84,12 @@ def fit(
         Ctrl-C; the best epoch so far is kept as the model of the run.
     """
     reporter = reporter or Silent()
-    loaded = load_recipe(recipe, overrides)
-    check_names(loaded)
+    loaded = open_recipe(recipe, overrides)
     chosen = choose_device(device)
     run = output or Path("runs") / f"{recipe.stem}-{datetime.now():%Y%m%d-%H%M%S}"
     refuse_existing((run / name for name in _OUTPUTS), overwrite=overwrite)
     record = RunRecord("fit", {"recipe": str(recipe), "overrides": list(overrides), "device": device})
-    split = prepare_split(loaded)
+    split = split_selected(loaded, find_selected(loaded).pairs)
     _note_split(split, loaded.recipe.data, reporter)
     with folder_lock(run), stop_wish() as wish:
         loader = SampleLoader(
@@ -119,49 +115,6 @@ def fit(
 _OUTPUTS = ("recipe.toml", "history.csv", "curves.png", "model.safetensors", "run.json")
 
 
-def check_names(loaded: LoadedRecipe) -> None:
-    """Check what the schema alone cannot: network, loss and their parameters, and that crops fit the network.
-
-    Raises
-    ------
-    RecipeError
-        With file, line and key.
-    """
-    recipe = loaded.recipe
-    try:
-        resolve_network(recipe.network.name, recipe.network.parameters)
-        resolve_loss(recipe.loss.name, recipe.loss.parameters)
-    except CellmonaiError as error:
-        raise loaded.error(error.where, error.what, error.cure) from error
-    divisor = describe(recipe.network.name, recipe.network.parameters).divisor
-    if recipe.sampling.patch % divisor or recipe.sampling.patch < 2 * divisor:
-        fitting = max(2, round(recipe.sampling.patch / divisor)) * divisor
-        what = f"a {recipe.network.name} needs crops whose side is a multiple of {divisor} px, at least {2 * divisor}"
-        raise loaded.error("sampling.patch", what, f"use {fitting}")
-
-
-def prepare_split(loaded: LoadedRecipe) -> Split:
-    """Find the pairs that a recipe's data section means, and split them by group."""
-    data = loaded.recipe.data
-    if data.root is None:
-        raise loaded.error("data.root", "no data folder is given", "add --set data.root=FOLDER")
-    found = find_pairs(data.layout, data.root, images=data.images, masks=data.masks, tables=data.tables)
-    wanted = {name: _texts(values) for name, values in data.select.items()}
-    pairs = [pair for pair in select_pairs(found.pairs, wanted) if pair.masks]
-    return split_pairs(
-        pairs,
-        group_by=data.group_by,
-        train=data.split.train,
-        validation=data.split.validation,
-        seed=data.split.seed,
-    )
-
-
-def _texts(values: Any) -> tuple[str, ...]:  # noqa: ANN401 - a TOML scalar or several
-    many = values if isinstance(values, tuple) else (values,)
-    return tuple(str(value).lower() if isinstance(value, bool) else str(value) for value in many)
-
-
 def _note_split(split: Split, data: Data, reporter: Reporter) -> None:
     by = f", kept together by {data.group_by}" if data.group_by else ""
     unseen = f", {len(split.test)} left unseen for testing" if split.test else ""
@@ -184,7 +137,7 @@ def _card(loaded: LoadedRecipe, loader: SampleLoader, trained: Trained, samples:
     network = describe(recipe.network.name, recipe.network.parameters)
     return ModelCard(
         network=recipe.network.name,
-        parameters=resolve_network(recipe.network.name, recipe.network.parameters),
+        parameters=recipe.network.parameters,
         channels=len(facts.channels),
         channel_names=facts.channels,
         normalisation=loader.normalisation,

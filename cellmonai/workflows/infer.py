@@ -99,7 +99,7 @@ def infer(
     paths = find_images(images)
     _refuse_output_among(paths, settings.output)
     model = choose_model(settings.model, threshold=settings.threshold)
-    reporter.note(f"model: {model.path} ({model.reason}), a {model.card.network}")
+    reporter.note(f"model: {model.path} ({model.reason}); network: {model.card.network}")
     seen = survey(paths, model.card, settings)
     _refuse_outputs(seen.jobs, settings)
     if not seen.jobs:
@@ -170,7 +170,7 @@ def _plans(
     largest = max((plan.largest for _, plan in plans), key=lambda sides: sides[0] * sides[1])
     needed = max(plan.image_bytes + plan.window_bytes for _, plan in plans)
     reporter.note(
-        f"{_amount(len(plans), 'image')}, {sum(job.pixels for job, _ in plans) / 1e6:.1f} Mpx, in "
+        f"{_amount(len(plans), 'image')}, {sum(job.pixels for job, _ in plans) / 1e6:.3g} Mpx, in "
         f"{_amount(windows, 'window')} of up to {largest[1]} x {largest[0]} px ({facts['stitch']}); "
         f"about {readable_bytes(needed)} of memory beside the program itself"
     )

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cellmonai.core.errors import InputError
-from cellmonai.core.files import refuse_existing, write_text
+from cellmonai.core.files import refuse_existing, require_writable, write_text
 from cellmonai.core.text import printable
 from cellmonai.images.channels import is_grey_rgb
 from cellmonai.images.layouts import find_pairs, read_pair_labels
@@ -84,6 +84,8 @@ def init_recipe(data: Path, *, output: Path, overwrite: bool, reporter: Reporter
     if not data.is_dir():
         what = "is a file, not a folder" if data.exists() else "there is no such folder"
         raise InputError(what, where=str(data), cure="give the folder that holds images/ and masks/")
+    if output.parent.exists():  # a folder that is made for the output must not stay behind when the data are at fault
+        require_writable(output.parent)
     facts = survey(data, output=output, reporter=reporter)
     write_text(output, draft_recipe(facts), overwrite=overwrite)
     warnings = tuple(warning.as_json() for warning in reporter.warnings)

@@ -81,8 +81,8 @@ def compare(name: str, mask: NDArray[np.bool_], *, rounds: int, with_usual: bool
             taken, counts[side] = cpu_seconds(call, mask)
             seconds[side].append(taken)
     print(f"{name}: {mask.shape[0]} x {mask.shape[1]} px, {mask.mean():.0%} foreground, min / median / max")
-    for side, taken in seconds.items():
-        print(f"  {side:12} {spread(taken)} CPU s   {counts[side]} cells")
+    for side, values in seconds.items():
+        print(f"  {side:12} {spread(values)} CPU s   {counts[side]} cells")
     if with_usual:
         ratios = [slow / quick for slow, quick in zip(seconds["usual"], seconds["core"], strict=True)]
         print(f"  usual / core {spread(ratios)}")

@@ -61,7 +61,7 @@ def test_a_folder_of_masks_gives_a_table_files_and_what_to_do_next(tmp_path: Pat
     lines = {words[0]: words for line in done.stdout.splitlines() if (words := line.split())}
     assert (lines["a"][1], lines["b"][1], lines["total"][1]) == ("2", "3", "5")
     assert "binary masks" in done.stderr
-    assert "next:\n  cellmonai count masks --output counts --overwrite" in done.stderr
+    assert "next:\n  cellmonai count masks --images IMAGES --output counts --overwrite" in done.stderr
     names = {path.name for path in (tmp_path / "counts").glob("[!.]*")}
     assert names == {"counts.csv", "cells.csv", "counts.json", "run.json", "a_labels.tif", "b_labels.tif"}
 

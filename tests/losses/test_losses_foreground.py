@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from cellmonai.core.errors import RecipeError
 from cellmonai.losses.catalogue import loss_names
 from cellmonai.losses.foreground import build_loss

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+
 from cellmonai.core.errors import InputError, OutputError
 from cellmonai.images.normalise import Normalisation
 from cellmonai.models.file import ModelCard, read_card, read_tensors, write_model
@@ -55,7 +56,7 @@ def test_a_network_survives_writing_and_reading(model: Path) -> None:
 
 
 def test_the_card_is_read_without_torch(model: Path) -> None:
-    code = f"import sys; from pathlib import Path; from cellmonai.models.file import read_card; "
+    code = "import sys; from pathlib import Path; from cellmonai.models.file import read_card; "
     code += f"read_card(Path({str(model)!r})); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
@@ -125,4 +126,6 @@ def test_tensors_come_back_as_they_were(tmp_path: Path) -> None:
     tensors = {"a": np.arange(6, dtype=np.float32).reshape(2, 3), "n": np.array(7, dtype=np.int64)}
     write_model(tmp_path / "m.safetensors", replace(CARD, text="ü"), tensors)
     found = read_tensors(tmp_path / "m.safetensors")
-    assert all(np.array_equal(found[name], tensors[name]) and found[name].dtype == tensors[name].dtype for name in tensors)
+    assert all(
+        np.array_equal(found[name], tensors[name]) and found[name].dtype == tensors[name].dtype for name in tensors
+    )

@@ -7,10 +7,11 @@ import sys
 
 import pytest
 import torch
+from torch import nn
+
 from cellmonai.core.errors import RecipeError
 from cellmonai.nets.catalogue import NETWORKS, build, describe, resolve
 from cellmonai.nets.receptive_field import structural_radius_px
-from torch import nn
 
 SMALL = [
     pytest.param("basic_unet", {"width": 2}, id="basic_unet"),

@@ -7,11 +7,12 @@ import hashlib
 import numpy as np
 import pytest
 import torch
+from painting import Disc, paint
+
 from cellmonai.data.augment import build_augmentation
 from cellmonai.data.dataset import CropDataset, EpochSampler, foreground_target, training_loader
 from cellmonai.data.samples import Sample
 from cellmonai.recipe.augmentations import AUGMENTATIONS, DEFAULT_AUGMENT
-from painting import Disc, paint
 
 
 def _step(name: str, **given: object) -> dict[str, object]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from cellmonai.core.errors import InputError, RecipeError
 from cellmonai.data.splits import group_of, select_pairs, split_pairs
 from cellmonai.images.pair import Pair
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 def _pair(name: str, **attributes: str) -> Pair:

@@ -12,6 +12,7 @@ import tifffile
 
 from cellmonai.core.errors import InputError, UsageError
 from cellmonai.core.progress import Silent
+from cellmonai.images.open import open_image
 from cellmonai.images.write import write_labels, write_maps, write_mask, write_png
 from cellmonai.workflows.count import CountResult, count
 from cellmonai.workflows.count_settings import CountSettings
@@ -245,6 +246,23 @@ def test_the_image_of_the_record_is_drawn_on_when_it_is_still_there(tmp_path: Pa
     run(tmp_path)
     assert (tmp_path / "counts" / "a_overlay.png").is_file()
     assert not (tmp_path / "counts" / "b_overlay.png").exists()
+
+
+def test_a_mask_of_one_plane_keeps_the_name_of_its_plane_and_is_drawn_on_it(tmp_path: Path) -> None:
+    folder = inferred(tmp_path / "masks", {"a": 3})
+    (tmp_path / "images").mkdir()
+    stack = np.stack([squares(1), squares(3)]).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "images" / "a.ome.tif", stack, metadata={"axes": "TYX"})
+    document = json.loads((folder / "run.json").read_text())
+    with open_image(tmp_path / "images" / "a.ome.tif") as image:
+        document["images"][0] |= {"image": str(tmp_path / "images" / "a.ome.tif"), "plane": image.planes[1]}
+    (folder / "run.json").write_text(json.dumps(document))
+    (row,) = run(tmp_path).images
+    assert (row.image, row.plane) == ("a", document["images"][0]["plane"])
+    assert "intensity_mean" in (tmp_path / "counts" / "cells.csv").read_text()
+    means = [line.split(",") for line in (tmp_path / "counts" / "cells.csv").read_text().splitlines()]
+    column = next(i for i, name in enumerate(means[0]) if name.startswith("intensity_mean"))
+    assert [float(line[column]) for line in means[1:]] == [1.0, 1.0, 1.0]  # of the second plane
 
 
 def test_a_named_image_of_another_size_is_a_failure(tmp_path: Path) -> None:

@@ -1,12 +1,22 @@
-"""Networks with random weights and random batch-norm statistics: no two places compute the same."""
+"""Networks with random weights and random batch-norm statistics, and model files of them."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
+from cellmonai.images.normalise import Normalisation
+from cellmonai.instances.settings import InstanceSettings
+from cellmonai.models.file import ModelCard, write_model
+from cellmonai.models.load import tensors_of
 from cellmonai.nets.attention_unet import attention_unet
 from cellmonai.nets.basic_unet import basic_unet
+from cellmonai.nets.catalogue import describe, resolve
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def random_network(name: str = "basic_unet", *, seed: int = 0, channels: int = 1, width: int = 4) -> nn.Module:
@@ -32,3 +42,24 @@ def random_network(name: str = "basic_unet", *, seed: int = 0, channels: int = 1
         head.weight *= scale
         head.bias.sub_(mean).mul_(scale)
     return net
+
+
+def write_random_model(path: Path, *, channels: int = 1, seed: int = 0, **card: object) -> Path:
+    """Write a model file of an AttentionUnet, whose small radius keeps windows small; `card` replaces entries."""
+    parameters = resolve("attention_unet", {"width": 4})
+    facts = describe("attention_unet", parameters)
+    names = ("nuclei", "membrane", "other")[:channels]
+    values: dict[str, Any] = {
+        "network": "attention_unet",
+        "parameters": parameters,
+        "channels": channels,
+        "channel_names": names,
+        "normalisation": Normalisation(),
+        "operating_point": InstanceSettings(threshold=0.5).as_json(),
+        "radius_px": facts.radius_px,
+        "divisor": facts.divisor,
+        "tile_exact": facts.tile_exact,
+    }
+    net = random_network("attention_unet", seed=seed, channels=channels)
+    write_model(path, ModelCard(**(values | card)), tensors_of(net), overwrite=True)
+    return path

@@ -1,0 +1,208 @@
+"""What is written reads back as it was, with its pixel size, and the same every time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from tifffile import TiffFile
+
+from cellmonai.core.errors import InputError, MemoryBudgetError, OutputError
+from cellmonai.images import write
+from cellmonai.images.labels import read_mask
+from cellmonai.images.open import open_image
+from cellmonai.images.write import read_maps, write_labels, write_maps, write_mask, write_png
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MASK = np.random.default_rng(4).random((300, 517)) > 0.8
+PROBABILITY = np.random.default_rng(4).random((2, 600, 530)).astype(np.float32)
+
+
+@pytest.mark.parametrize("pixel_size", [None, (0.5, 0.65), (0.1234567, 12.5)], ids=["unknown", "usual", "odd"])
+@pytest.mark.parametrize("shape", [(1, 1), (256, 256), (300, 517)], ids=str)
+def test_a_mask_is_read_back_with_its_pixel_size(
+    shape: tuple[int, int], pixel_size: tuple[float, float] | None, tmp_path: Path
+) -> None:
+    mask = MASK[: shape[0], : shape[1]]
+    write_mask(tmp_path / "a_mask.tif", mask, pixel_size_um=pixel_size, overwrite=False)
+    found = read_mask(tmp_path / "a_mask.tif")
+    assert found.array.dtype == np.uint8
+    assert np.array_equal(found.array, mask * np.uint8(255))
+    assert found.pixel_size_um == pixel_size
+
+
+@pytest.mark.parametrize("count", [0, 1, 255, 256, 65_535, 65_536])
+def test_any_number_of_labels_is_read_back(count: int, tmp_path: Path) -> None:
+    labels = np.zeros((600, 600), np.int32)
+    labels[::2, ::2].reshape(-1)[:0] = 0
+    places = np.flatnonzero(np.add.outer(np.arange(600) % 2, np.arange(600) % 2) == 0)[:count]
+    labels.ravel()[places] = np.arange(1, count + 1)
+    write_labels(tmp_path / "a_labels.tif", labels, pixel_size_um=(0.5, 0.5), overwrite=False)
+    found = read_mask(tmp_path / "a_labels.tif")
+    assert found.array.dtype == (np.uint16 if count <= 65_535 else np.uint32)
+    assert np.array_equal(found.array, labels)
+    assert found.pixel_size_um == (0.5, 0.5)
+
+
+def test_a_mask_is_a_tiled_ome_tiff_that_other_programs_understand(tmp_path: Path) -> None:
+    write_mask(tmp_path / "a_mask.tif", MASK, pixel_size_um=(0.5, 0.25), overwrite=False)
+    with TiffFile(tmp_path / "a_mask.tif") as tif:
+        page = tif.pages.first
+        assert tif.is_ome
+        assert not tif.is_bigtiff
+        assert page.is_tiled
+        assert page.compression == 8
+        assert np.array_equal(tif.asarray(), MASK * np.uint8(255))
+        assert 'PhysicalSizeX="0.25" PhysicalSizeXUnit="&#181;m"' in page.description
+        assert page.tags["XResolution"].value == (40_000, 1)
+        assert page.tags["ResolutionUnit"].value == 3
+
+
+def test_a_large_picture_is_written_as_bigtiff(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(write, "CLASSIC_TIFF_LIMIT", 1000)
+    write_mask(tmp_path / "a.tif", MASK, pixel_size_um=None, overwrite=False)
+    with TiffFile(tmp_path / "a.tif") as tif:
+        assert tif.is_bigtiff
+    assert np.array_equal(read_mask(tmp_path / "a.tif").array > 0, MASK)
+
+
+def test_the_same_content_gives_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_mask(tmp_path / f"{name}.tif", MASK, pixel_size_um=(1.0, 1.0), overwrite=False)
+        write_maps(tmp_path / f"{name}.zarr", PROBABILITY, names=("a", "b"), pixel_size_um=None, overwrite=False)
+    assert (tmp_path / "a.tif").read_bytes() == (tmp_path / "b.tif").read_bytes()
+    files = sorted(p.relative_to(tmp_path / "a.zarr") for p in (tmp_path / "a.zarr").rglob("*") if p.is_file())
+    assert len(files) == 2 + 2 * 2 * 2
+    assert all((tmp_path / "a.zarr" / p).read_bytes() == (tmp_path / "b.zarr" / p).read_bytes() for p in files)
+
+
+def test_nothing_is_overwritten_unless_asked_for(tmp_path: Path) -> None:
+    empty = np.zeros((4, 4), bool)
+    for _ in range(2):
+        write_mask(tmp_path / "a.tif", MASK, pixel_size_um=None, overwrite=True)
+        write_maps(tmp_path / "a.zarr", PROBABILITY, names=("a", "b"), pixel_size_um=None, overwrite=True)
+    with pytest.raises(OutputError, match="exists already"):
+        write_mask(tmp_path / "a.tif", empty, pixel_size_um=None, overwrite=False)
+    with pytest.raises(OutputError, match="exists already"):
+        write_maps(tmp_path / "a.zarr", PROBABILITY, names=("a", "b"), pixel_size_um=None, overwrite=False)
+    assert np.array_equal(read_mask(tmp_path / "a.tif").array > 0, MASK)
+    assert {path.name for path in tmp_path.iterdir()} == {"a.tif", "a.zarr"}
+
+
+def test_a_label_image_that_reads_back_otherwise_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def wrap(array: np.ndarray) -> object:
+        return (tile % 256 for tile in original(array))
+
+    original = write._tiles
+    monkeypatch.setattr(write, "_tiles", wrap)
+    with pytest.raises(OutputError, match="does not read back"):
+        write_labels(tmp_path / "a.tif", np.full((9, 9), 300, np.int32), pixel_size_um=None, overwrite=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_picture_is_written_as_png(tmp_path: Path) -> None:
+    rgb = np.random.default_rng(0).integers(0, 255, (9, 11, 3)).astype(np.uint8)
+    write_png(tmp_path / "a.png", rgb, overwrite=False)
+    with open_image(tmp_path / "a.png") as source:
+        assert np.array_equal(np.moveaxis(source.read(), 0, -1), rgb)
+
+
+def test_arrays_of_the_wrong_kind_are_a_callers_mistake(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    with pytest.raises(ValueError, match="expected bool"):
+        write_mask(path, MASK.astype(np.uint8), pixel_size_um=None, overwrite=False)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="expected whole numbers"):
+        write_labels(path, PROBABILITY[0], pixel_size_um=None, overwrite=False)
+    with pytest.raises(ValueError, match="expected 0 to"):
+        write_labels(path, np.full((3, 3), -1), pixel_size_um=None, overwrite=False)
+    with pytest.raises(ValueError, match="expected uint8"):
+        write_png(path, MASK.astype(np.uint8), overwrite=False)
+    with pytest.raises(ValueError, match="one name per channel"):
+        write_maps(path, PROBABILITY, names=("one",), pixel_size_um=None, overwrite=False)
+    with pytest.raises(ValueError, match="cannot be stored as uint8"):
+        write_maps(path, PROBABILITY * 3, names=("a", "b"), pixel_size_um=None, dtype="uint8", overwrite=False)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float16", 2**-11), ("uint8", 0.5 / 255 + 1e-6)])
+def test_maps_are_read_back_to_the_precision_of_their_type(dtype: str, tolerance: float, tmp_path: Path) -> None:
+    path = tmp_path / "x_maps.zarr"
+    write_maps(
+        path,
+        PROBABILITY,
+        names=("foreground", "border"),
+        pixel_size_um=(0.5, 0.25),
+        dtype=dtype,  # type: ignore[arg-type]
+        overwrite=False,
+    )
+    maps = read_maps(path)
+    assert maps.names == ("foreground", "border")
+    assert maps.pixel_size_um == (0.5, 0.25)
+    assert maps.maps.dtype == np.float32
+    assert np.abs(maps.maps - PROBABILITY).max() <= tolerance
+
+
+def test_empty_maps_are_stored_too(tmp_path: Path) -> None:
+    write_maps(tmp_path / "a.zarr", np.zeros((1, 5, 6)), names=("a",), pixel_size_um=None, overwrite=False)
+    assert read_maps(tmp_path / "a.zarr").maps.shape == (1, 5, 6)
+
+
+def test_maps_say_what_they_are_in_ome_zarr(tmp_path: Path) -> None:
+    from zarr import open_group
+
+    write_maps(tmp_path / "a.zarr", PROBABILITY, names=("a", "b"), pixel_size_um=(0.5, 0.25), overwrite=False)
+    ome = open_group(tmp_path / "a.zarr", mode="r").attrs["ome"]
+    assert ome["version"] == "0.5"
+    (multiscale,) = ome["multiscales"]
+    assert [axis["name"] for axis in multiscale["axes"]] == ["c", "y", "x"]
+    assert multiscale["datasets"][0]["coordinateTransformations"] == [{"type": "scale", "scale": [1.0, 0.5, 0.25]}]
+    assert [channel["label"] for channel in ome["omero"]["channels"]] == ["a", "b"]
+
+
+def _lose_chunk(folder: Path) -> None:
+    (folder / "0" / "c" / "1" / "1" / "0").unlink()
+
+
+def _flip_bit(folder: Path) -> None:
+    chunk = folder / "0" / "c" / "0" / "0" / "0"
+    data = bytearray(chunk.read_bytes())
+    data[len(data) // 2] ^= 4
+    chunk.write_bytes(data)
+
+
+def _cut_metadata(folder: Path) -> None:
+    (folder / "zarr.json").write_text("{")
+
+
+def _link_chunk(folder: Path) -> None:
+    chunk = folder / "0" / "c" / "0" / "0" / "0"
+    chunk.rename(folder / "real")
+    chunk.symlink_to(folder / "real")
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (_lose_chunk, "a part of the maps is lost"),
+        (_flip_bit, "cannot read the maps"),
+        (_cut_metadata, "cannot read the maps"),
+        (_link_chunk, "there is a link"),
+    ],
+    ids=["lost chunk", "flipped bit", "cut metadata", "linked chunk"],
+)
+def test_damaged_maps_are_refused(damage: object, reason: str, tmp_path: Path) -> None:
+    write_maps(tmp_path / "a.zarr", PROBABILITY, names=("a", "b"), pixel_size_um=None, overwrite=False)
+    damage(tmp_path / "a.zarr")  # type: ignore[operator]
+    with pytest.raises(InputError, match=reason):
+        read_maps(tmp_path / "a.zarr")
+
+
+def test_maps_are_refused_where_there_are_none_or_no_room(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such folder of maps"):
+        read_maps(tmp_path / "a.zarr")
+    write_maps(tmp_path / "a.zarr", PROBABILITY, names=("a", "b"), pixel_size_um=None, overwrite=False)
+    with pytest.raises(MemoryBudgetError, match="memory budget"):
+        read_maps(tmp_path / "a.zarr", memory=1000)
