@@ -64,7 +64,7 @@ class SampleLoader:
         self.known_pixel_size = pixel_size_um
         self.names: tuple[str, ...] = ()
         self.pixel_sizes: set[PixelSize | None] = set()
-        self.binary_truths = 0
+        self.kind: str | None = None
 
     def load(self, pairs: Sequence[Pair], stage: Stage) -> list[Sample]:
         """Read all pairs; `stage` moves by one for each.
@@ -83,6 +83,14 @@ class SampleLoader:
             check_budget((s.image.shape for s in samples), len(self.names), allowed)
             stage.advance()
         return samples
+
+    def decide_kind(self, pairs: Sequence[Pair]) -> None:
+        """Tell once for the whole set whether the masks are label images or binary.
+
+        A label image with a single cell looks binary, so one file that holds several labels decides for all.
+        """
+        kinds = (read_pair_labels(pair).kind for pair in pairs)
+        self.kind = "labels" if "labels" in kinds else "binary"
 
     def read(self, pair: Pair) -> Sample:
         """Read one pair."""
@@ -121,9 +129,8 @@ class SampleLoader:
 
     def _labels(self, pair: Pair) -> NDArray[np.int32]:
         truth = read_pair_labels(pair)
-        if truth.kind == "labels":
+        if self.kind == "labels":
             return keep_labels(truth.labels.astype(np.int32), _TRUTH).labels
-        self.binary_truths += 1
         return find_instances(truth.labels > 0, _TRUTH).labels
 
 

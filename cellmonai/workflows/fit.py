@@ -98,6 +98,7 @@ def fit(
             axes=loaded.recipe.data.axes,
             pixel_size_um=loaded.recipe.data.pixel_size_um,
         )
+        loader.decide_kind([*split.train, *split.validation])
         with reporter.stage("reading images", len(split.train) + len(split.validation)) as stage:
             train_samples = loader.load(split.train, stage)
             validation_samples = loader.load(split.validation, stage)
@@ -126,7 +127,7 @@ def _note_input(loader: SampleLoader, samples: Sequence[Sample], reporter: Repor
     size = f"{facts.pixel_size_um[0]:g} x {facts.pixel_size_um[1]:g} µm" if facts.pixel_size_um else "unknown"
     cells = sum(sample.count for sample in samples)
     reporter.note(f"channels: {', '.join(facts.channels)}; pixel size: {size}; {cells:,} cells to learn from")
-    if loader.binary_truths:
+    if loader.kind == "binary":
         reporter.note("the masks are binary: touching cells in them are told apart by splitting, as in counting")
     if cells == 0:
         reporter.warn("no_cells", "the training masks hold no cells at all")

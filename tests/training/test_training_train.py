@@ -106,7 +106,7 @@ def test_the_monitored_score_decides_what_is_best(monitor: str) -> None:
 def test_a_loss_that_is_no_number_stops_the_run() -> None:
     image = np.full((1, 96, 96), np.float32(1e38))
     broken = [Sample("broken", image, TRAIN[0].labels, TRAIN[0].count)]
-    with pytest.raises(DivergedError, match="lower training.learning_rate"):
+    with pytest.raises(DivergedError, match=r"lower training\.learning_rate"):
         _train(_recipe(), samples=broken)
 
 
