@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from cellmonai.workflows.fit import fit as fit
     from cellmonai.workflows.infer import infer as infer
 
-__all__ = ["count", "evaluate", "fit", "infer"]  # noqa: F822 - found by __getattr__
+__all__ = ["count", "evaluate", "fit", "infer"]
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - a function of the Python API

@@ -30,6 +30,8 @@ def random_network(name: str = "basic_unet", *, seed: int = 0, channels: int = 1
         if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
         if isinstance(module, nn.BatchNorm2d):
+            assert module.running_mean is not None
+            assert module.running_var is not None
             nn.init.normal_(module.running_mean, std=0.3)
             nn.init.uniform_(module.running_var, 0.3, 1.0)
             nn.init.uniform_(module.weight, 0.6, 1.4)
@@ -38,6 +40,7 @@ def random_network(name: str = "basic_unet", *, seed: int = 0, channels: int = 1
     with torch.inference_mode():
         logits = net(torch.randn(1, channels, 96, 96))
         mean, scale = float(logits.mean()), 2.0 / float(logits.std())
+    assert head.bias is not None
     with torch.no_grad():
         head.weight *= scale
         head.bias.sub_(mean).mul_(scale)

@@ -9,6 +9,7 @@ import typer
 
 from cellmonai.cli.boundary import ErrorBoundary, wants_debug
 from cellmonai.cli.count import count
+from cellmonai.cli.demo import demo
 from cellmonai.cli.evaluate import evaluate
 from cellmonai.cli.fit import fit
 from cellmonai.cli.infer import infer
@@ -49,6 +50,7 @@ def root(
         typer.echo(_EXAMPLES)
 
 
+app.command("demo")(demo)
 app.command("fit")(fit)
 app.command("infer")(infer)
 app.command("count")(count)

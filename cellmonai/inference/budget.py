@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from cellmonai.inference.devices import Device
     from cellmonai.inference.engine import TorchEngine
 
-# Peak resident memory over peak bytes in live tensors, measured on a CPU for windows of 1024 px: 1.11 (BasicUNet of
-# width 32), 1.15 (width 16), 1.31 (AttentionUnet of width 16); the rest is what the kernels reorder for themselves.
-_KERNEL_SHARE = 1.5
+# Peak resident memory over peak bytes in living tensors, measured on a CPU: 1.1 to 1.3 for windows of 1,024 px, 1.6 to
+# 1.7 for windows of 500 px; the rest is what kernels reorder for themselves and what the allocator keeps.
+_KERNEL_SHARE = 1.75
 
 
 def window_costs(engine: TorchEngine, *, channels: int, divisor: int) -> tuple[float, int]:

@@ -50,7 +50,7 @@ class Predictor:
 
     Notes
     -----
-    With the `exact` stitch the maps are those of one pass over the whole padded image, to about 1e-6.
+    With the `exact` stitch the maps are those of one pass over the whole padded image, to about 1e-5 in f32.
     """
 
     def __init__(  # noqa: PLR0913 - facts of the network and wishes of the user, each by its name

@@ -138,9 +138,9 @@ def demo(
         raise UsageError(f"{minutes:g} minutes", where="--minutes", cure="give a number above 0, as 0.5")
     _refuse_folder(folder, overwrite=overwrite)
     with folder_lock(folder):
-        _paint(folder, seed, reporter, overwrite=overwrite)
-        recipe = folder / "recipe.toml"
+        recipe = folder / "recipe.toml"  # first of all files, since it says whose folder this is
         write_text(recipe, _recipe_text(seed, minutes), overwrite=overwrite)
+        _paint(folder, seed, reporter, overwrite=overwrite)
         fitted, inferred, counted, evaluated = _run_commands(
             folder, recipe, device=device, overwrite=overwrite, reporter=reporter
         )
@@ -193,15 +193,13 @@ def _refuse_folder(folder: Path, *, overwrite: bool) -> None:
         if folder.exists() or folder.is_symlink():
             raise OutputError("is not a folder", where=str(folder), cure="name another folder")
         return
-    if not any(folder.iterdir()):
+    if all(path.name.startswith(".") for path in folder.iterdir()):
         return
     if not overwrite:
         raise OutputError("the folder exists already", where=str(folder), cure="name another one or add --overwrite")
     recipe = folder / "recipe.toml"
     if not recipe.is_file() or not recipe.read_bytes().startswith(_SIGNATURE.encode()):
-        raise OutputError(
-            "holds files that are not of cellmonai demo", where=str(folder), cure="name another folder"
-        )
+        raise OutputError("holds files that are not of cellmonai demo", where=str(folder), cure="name another folder")
 
 
 def _paint(folder: Path, seed: int, reporter: Reporter, *, overwrite: bool) -> None:
@@ -233,9 +231,7 @@ def _write_field(folder: Path, name: str, field: Field, *, overwrite: bool) -> N
         metadata = {"axes": "YX", "unit": "um"}
         imwrite(temporary, field.image, imagej=True, resolution=(per_um, per_um), metadata=metadata)
     pixel_size_um = (UM_PER_PX, UM_PER_PX)
-    write_labels(
-        folder / "masks" / f"{name}.tif", field.labels, pixel_size_um=pixel_size_um, overwrite=overwrite
-    )
+    write_labels(folder / "masks" / f"{name}.tif", field.labels, pixel_size_um=pixel_size_um, overwrite=overwrite)
 
 
 def _recipe_text(seed: int, minutes: float) -> str:

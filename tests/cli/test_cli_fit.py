@@ -178,7 +178,9 @@ def test_bad_data_are_named_with_the_cure(
         pytest.param(["network.name=basic_unte"], RecipeError, "did you mean 'basic_unet'", id="unknown network"),
         pytest.param(["network.widht=8"], RecipeError, "did you mean 'width'", id="unknown parameter"),
         pytest.param(["loss.name=dise"], RecipeError, "did you mean 'dice'", id="unknown loss"),
-        pytest.param(["sampling.patch=100"], RecipeError, "no multiple of 16 from 32 on.*use 96", id="crop that does not fit"),
+        pytest.param(
+            ["sampling.patch=100"], RecipeError, "no multiple of 16 from 32 on.*use 96", id="crop that does not fit"
+        ),
         pytest.param(["data.group_by=slide"], RecipeError, "no attribute 'slide'", id="unknown group"),
         pytest.param(['data.select={stain="w1"}'], RecipeError, "'stain'", id="unknown attribute"),
         pytest.param(['data.channels=["DAPI"]'], InputError, "no channel 'DAPI'", id="unknown channel"),

@@ -41,8 +41,9 @@ class TwiceUsed(nn.Module):
         self.conv, self.norm = nn.Conv2d(1, 1, 3, padding=1), nn.BatchNorm2d(1)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        found = self.conv(image)
-        return found + self.norm(found)
+        found: torch.Tensor = self.conv(image)
+        both: torch.Tensor = found + self.norm(found)
+        return both
 
 
 class Backwards(nn.Sequential):

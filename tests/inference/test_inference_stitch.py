@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pytest
@@ -58,7 +58,8 @@ def whole(engine: TorchEngine, image: NDArray[np.floating], divisor: int) -> NDA
     size = (image.shape[1], image.shape[2])
     padded = padded_image(image, padded_shape(size, divisor))
     logits = engine.run(torch.from_numpy(padded)[None])[0].numpy()
-    return (1 / (1 + np.exp(-logits)))[:, : size[0], : size[1]]
+    maps: NDArray[np.floating] = (1 / (1 + np.exp(-logits)))[:, : size[0], : size[1]]
+    return maps
 
 
 @pytest.mark.parametrize(
@@ -128,7 +129,7 @@ def test_the_last_row_and_column_are_repeated_beyond_the_image() -> None:
 
 
 @pytest.mark.parametrize("mode", ["gaussian", "constant"])
-def test_blended_windows_of_a_pointwise_network_equal_the_whole_image(mode: str) -> None:
+def test_blended_windows_of_a_pointwise_network_equal_the_whole_image(mode: Literal["gaussian", "constant"]) -> None:
     net = nn.Conv2d(1, 1, 1).eval()
     image = noise((130, 300), dtype=np.float32)
     blending = make_blending((130, 300), window=128, divisor=16)
@@ -138,7 +139,7 @@ def test_blended_windows_of_a_pointwise_network_equal_the_whole_image(mode: str)
         image,
         blending=blending,
         mode=mode,
-        after_window=told.append,  # type: ignore[arg-type]
+        after_window=told.append,
     )
     assert np.abs(maps - whole(engine_of(net), image, 16)).max() < 1e-6
     assert len(told) == blending.windows

@@ -63,7 +63,8 @@ def run(images: Path | list[Path], model: Path | None, **settings: object) -> In
 
 def mask_of(folder: Path | str, stem: str = "x") -> NDArray[Any]:
     with open_image(Path(folder) / f"{stem}_mask.tif") as source:
-        return source.read()[0]
+        mask: NDArray[Any] = source.read()[0]
+        return mask
 
 
 def maps_of(folder: Path | str, stem: str = "x") -> NDArray[np.float32]:
@@ -346,7 +347,7 @@ class _StopsAt(Silent):
                 if not outer.moves:
                     os.kill(os.getpid(), 2)
 
-        return Stopping()  # type: ignore[no-any-return]
+        return Stopping()
 
 
 def test_ctrl_c_between_windows_leaves_finished_images_and_no_record(model: Path) -> None:
