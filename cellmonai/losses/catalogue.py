@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cellmonai.core.errors import RecipeError
 from cellmonai.core.text import did_you_mean
-from cellmonai.recipe.parameters import Parameter
+from cellmonai.recipe.parameters import Parameter, fill_parameters
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,12 +70,4 @@ def resolve(name: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
     row = next((row for row in LOSSES if row.name == name), None)
     if row is None:
         raise RecipeError(f"unknown loss {name!r}", where="loss.name", cure=did_you_mean(name, loss_names()))
-    full: dict[str, Any] = {key: parameter.default for key, parameter in row.parameters.items()}
-    for key, value in parameters.items():
-        if key not in full:
-            raise RecipeError(f"{name} has no parameter {key!r}", where=f"loss.{key}", cure=did_you_mean(key, full))
-        try:
-            full[key] = row.parameters[key].check(value)
-        except ValueError as error:
-            raise RecipeError(f"{value!r} does not fit", where=f"loss.{key}", cure=str(error)) from error
-    return full
+    return fill_parameters(name, row.parameters, parameters, section="loss")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cellmonai.core.errors import RecipeError
 from cellmonai.core.text import did_you_mean
-from cellmonai.recipe.parameters import Parameter
+from cellmonai.recipe.parameters import Parameter, fill_parameters
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -102,15 +102,7 @@ def resolve(name: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
         An unknown network or parameter, or a value that does not fit.
     """
     row = find_row(name)
-    full: dict[str, Any] = {key: parameter.default for key, parameter in row.parameters.items()}
-    for key, value in parameters.items():
-        if key not in full:
-            raise RecipeError(f"{name} has no parameter {key!r}", where=f"network.{key}", cure=did_you_mean(key, full))
-        try:
-            full[key] = row.parameters[key].check(value)
-        except ValueError as error:
-            raise RecipeError(f"{value!r} does not fit", where=f"network.{key}", cure=str(error)) from error
-    return full
+    return fill_parameters(name, row.parameters, parameters, section="network")
 
 
 def describe(name: str, parameters: Mapping[str, Any]) -> NetworkFacts:

@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from cellmonai.core.errors import RecipeError
+from cellmonai.core.text import did_you_mean
+
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
@@ -85,3 +88,25 @@ class Parameter:
 
 ParameterTable = Mapping[str, Mapping[str, Parameter]]
 """Name of the thing -> name of its parameter -> the parameter."""
+
+
+def fill_parameters(
+    owner: str, known: Mapping[str, Parameter], given: Mapping[str, Any], *, section: str
+) -> dict[str, Any]:
+    """Check the parameters given to `owner` and put defaults where none is given.
+
+    Raises
+    ------
+    RecipeError
+        An unknown parameter or a value that does not fit; `where` is the recipe's key, `section.parameter`.
+    """
+    full: dict[str, Any] = {key: parameter.default for key, parameter in known.items()}
+    for key, value in given.items():
+        if key not in full:
+            cure = did_you_mean(key, full)
+            raise RecipeError(f"{owner} has no parameter {key!r}", where=f"{section}.{key}", cure=cure)
+        try:
+            full[key] = known[key].check(value)
+        except ValueError as error:
+            raise RecipeError(f"{value!r} does not fit", where=f"{section}.{key}", cure=str(error)) from error
+    return full

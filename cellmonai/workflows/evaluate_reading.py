@@ -23,10 +23,9 @@ if TYPE_CHECKING:
 
     from cellmonai.core.progress import Reporter
     from cellmonai.workflows.evaluate_pairs import Case
-    from cellmonai.workflows.evaluate_result import EvaluateSettings
+    from cellmonai.workflows.evaluate_result import AskedKind, EvaluateSettings
 
 Kind = Literal["binary", "labels"]
-AskedKind = Literal["auto", "binary", "labels"]
 
 
 @dataclass(frozen=True, slots=True)

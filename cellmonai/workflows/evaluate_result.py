@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from importlib import metadata
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from cellmonai.core.errors import UsageError
 from cellmonai.core.text import did_you_mean
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from cellmonai.core.progress import Warned
     from cellmonai.report.evaluation import EvaluatedImage
-    from cellmonai.workflows.evaluate_reading import AskedKind
+
+AskedKind = Literal["auto", "binary", "labels"]
 
 
 @dataclass(frozen=True, slots=True)

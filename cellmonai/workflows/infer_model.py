@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -77,8 +78,7 @@ def _named(wanted: Path) -> Path:
 
 
 def _newest(runs: Path) -> tuple[Path, str]:
-    # a run is finished when its record is there, which is written last
-    finished = [path for path in runs.glob(f"*/{MODEL_NAME}") if path.with_name("run.json").is_file()]
+    finished = [path for path in runs.glob(f"*/{MODEL_NAME}") if _is_finished(path.with_name("run.json"))]
     if not finished:
         raise InputError(
             f"there is no finished run under {runs}",
@@ -87,6 +87,14 @@ def _newest(runs: Path) -> tuple[Path, str]:
         )
     newest = max(finished, key=lambda path: (path.with_name("run.json").stat().st_mtime_ns, path.parent.name))
     return newest, f"the newest of {len(finished)} finished runs under {runs}" if len(finished) > 1 else "the only run"
+
+
+def _is_finished(record: Path) -> bool:
+    """Tell by the record, which a run writes last, whether the run went to its end."""
+    try:
+        return bool(json.loads(record.read_bytes()).get("status") == "done")
+    except (OSError, ValueError, AttributeError):
+        return False
 
 
 def pixel_size_differs(card: ModelCard, found: PixelSize | None, *, tolerance: float = 0.1) -> bool:

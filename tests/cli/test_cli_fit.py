@@ -38,6 +38,8 @@ batch_size = 4
 workers = 0
 """
 
+FIT = ["fit", "recipe.toml", "--set", "data.root=data"]
+
 
 @pytest.fixture(scope="module")
 def recipe(tmp_path_factory: pytest.TempPathFactory, small_data: Path) -> Path:
@@ -205,7 +207,7 @@ def test_a_device_that_is_not_there_is_refused(recipe: Path, tmp_path: Path) -> 
         pytest.param(["fit", "absent.toml"], 3, "absent.toml", id="no such recipe"),
         pytest.param(["fit", "typo.toml"], 4, "typo.toml:3", id="a typo, with its line"),
         pytest.param(["fit", "recipe.toml"], 4, "--set data.root=FOLDER", id="no data folder given"),
-        pytest.param(["fit", "recipe.toml", "--set", "data.root=data", "-o", "recipe.toml/x"], 5, "recipe.toml/x", id="a file in the way of the output"),
+        pytest.param([*FIT, "-o", "recipe.toml/x"], 5, "recipe.toml/x", id="a file in the way of the output"),
         pytest.param(["fit"], 2, "RECIPE", id="no recipe given"),
         pytest.param(["fit", "recipe.toml", "--epochs", "3"], 2, "--epochs", id="an unknown option"),
     ],

@@ -28,7 +28,7 @@ def _in_a_folder_with_a_run_and_an_image(tmp_path: Path, monkeypatch: pytest.Mon
     folder = Path("runs/first")
     folder.mkdir(parents=True)
     write_random_model(folder / "model.safetensors")
-    (folder / "run.json").write_text("{}")
+    (folder / "run.json").write_text('{"status": "done"}')
     write_noise(Path("x.tif"))
 
 

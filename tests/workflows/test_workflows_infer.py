@@ -362,12 +362,13 @@ def test_ctrl_c_between_windows_leaves_finished_images_and_no_record(model: Path
 
 def test_the_newest_finished_run_is_the_model() -> None:
     image = write_image(Path("x.tif"), noise(40, 40))
-    for name, age in (("old", 300), ("new", 200), ("unfinished", 100)):
+    for name, age in (("old", 300), ("new", 200), ("unfinished", 100), ("interrupted", 50)):
         folder = Path("runs") / name
         folder.mkdir(parents=True)
         write_random_model(folder / "model.safetensors")
         if name != "unfinished":
-            (folder / "run.json").write_text("{}")
+            status = "interrupted" if name == "interrupted" else "done"
+            (folder / "run.json").write_text(json.dumps({"status": status}))
             os.utime(folder / "run.json", (1e9 - age, 1e9 - age))
     assert run(image, None).model == Path("runs/new/model.safetensors")
     assert run(image, Path("runs/old"), output=Path("other")).model == Path("runs/old/model.safetensors")
