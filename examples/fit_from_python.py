@@ -22,11 +22,19 @@ RECIPE = """
 data = { layout = "pairs", root = "data" }
 sampling = { patch = 128, per_image = 2 }
 network = { name = "basic_unet", width = 8 }
-training = { epochs = 8, max_minutes = 0.2, batch_size = 4, learning_rate = 0.005, schedule = "cosine", validate_every = 4 }
+
+[training]
+epochs = 8
+max_minutes = 0.2
+batch_size = 4
+learning_rate = 0.005
+schedule = "cosine"
+validate_every = 4
 """
 
 
 def main(folder: Path) -> None:
+    """Paint, fit, infer, count and evaluate in `folder`."""
     data, unseen = folder / "data", folder / "unseen"
     for number in range(16):
         place = data if number < 12 else unseen
@@ -42,9 +50,8 @@ def main(folder: Path) -> None:
     counted = cellmonai.count([folder / "masks"], settings=CountSettings(output=folder / "counts", overwrite=True))
     compared = cellmonai.evaluate(folder / "counts", unseen / "masks")
     print(f"validation F1 {run.validation['f1_50']:.3f} after {run.epochs} epochs, model {run.model}")
-    print(
-        f"unseen images: {counted.total} cells, {compared.totals['true_count']} painted, F1 {compared.summary['f1_50']:.3f}"
-    )
+    true, f1 = compared.totals["true_count"], compared.summary["f1_50"]
+    print(f"unseen images: {counted.total} cells counted, {true} painted, F1 {f1:.3f}")
 
 
 if __name__ == "__main__":  # workers that load images may start this file again

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
-import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,6 +28,9 @@ def demo(
 
     No data and no network are needed. The folder then holds a normal data set, recipe, model and results to play with.
     """
+    # so small a network gains nothing from a second thread, and on a busy machine threads that wait for each other
+    # made training fourteen times slower; it must be said before PyTorch is imported
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     from cellmonai.cli.console import error_console, make_reporter, print_json, print_table
     from cellmonai.cli.headlines import HeadlineReporter
     from cellmonai.workflows.demo import demo as run_demo
@@ -88,4 +89,10 @@ def _path(path: Path) -> str:
 def _line(*words: str) -> str:
     """Give a command line that the user's shell reads as these words."""
     full = ["cellmonai", *words]
-    return subprocess.list2cmdline(full) if os.name == "nt" else shlex.join(full)
+    if os.name == "nt":
+        import subprocess
+
+        return subprocess.list2cmdline(full)
+    import shlex
+
+    return shlex.join(full)

@@ -277,11 +277,13 @@ max_minutes = {minutes:g}       # ends training earlier on a slow machine; give 
 batch_size = 4
 learning_rate = 0.005
 schedule = "cosine"     # steps get smaller towards the end
+workers = 0             # these crops are cut quickly enough without processes of their own
 validate_every = {max(1, epochs // 4)}
 seed = {seed}
 
 [instances]
 min_area_px = 30        # smaller objects are dirt; cells have about 270 px
+fill_holes = true       # nuclei have none
 """
 
 

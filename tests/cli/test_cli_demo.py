@@ -42,6 +42,12 @@ def canned(folder: Path, **changes: Any) -> DemoResult:  # noqa: ANN401 - any fi
     return DemoResult(**{**fields, **changes})
 
 
+@pytest.fixture(autouse=True)
+def _threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the environment as it was: the command sets this where it is not set."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """Replace the workflow, and keep what it was asked for."""

@@ -99,8 +99,8 @@ def test_every_output_exists(finished: DemoResult) -> None:
     assert all(path.is_file() for path in finished.overlays)
 
 
-def test_each_step_is_announced_by_a_line(finished: DemoResult, heard: Listener) -> None:
-    assert finished
+@pytest.mark.usefixtures("finished")
+def test_each_step_is_announced_by_a_line(heard: Listener) -> None:
     steps = [note for note in heard.notes if not note.startswith(" ")]
     assert [step.split(":")[0] for step in steps] == ["1/5 paint", "2/5 fit", "3/5 infer", "4/5 count", "5/5 evaluate"]
 
@@ -128,7 +128,7 @@ def test_an_older_demo_is_replaced_only_when_told(tmp_path: Path) -> None:
         demo(tmp_path / "d", seed=1)
     image = tmp_path / "d" / "train" / "images" / "field_01.tif"
     before = tifffile.imread(image)
-    with pytest.raises(OutputError, match="exists already.*--overwrite"):
+    with pytest.raises(OutputError, match=r"exists already.*--overwrite"):
         demo(tmp_path / "d", seed=2)
     assert np.array_equal(tifffile.imread(image), before)
     with pytest.raises(InterruptedRunError):
@@ -171,6 +171,6 @@ def test_ctrl_c_stops_between_two_fields(tmp_path: Path) -> None:
             signal.raise_signal(signal.SIGINT)
             return super().stage(title, total)
 
-    with pytest.raises(InterruptedRunError, match="stopped by Ctrl-C.*--overwrite"):
+    with pytest.raises(InterruptedRunError, match=r"stopped by Ctrl-C.*--overwrite"):
         demo(tmp_path / "d", reporter=Impatient())
     assert list(tmp_path.rglob("*.tmp*")) == []
