@@ -283,7 +283,6 @@ seed = {seed}
 
 [instances]
 min_area_px = 30        # smaller objects are dirt; cells have about 270 px
-fill_holes = true       # nuclei have none
 """
 
 

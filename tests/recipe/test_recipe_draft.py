@@ -84,13 +84,13 @@ def test_a_crop_follows_the_size_of_cells_and_images(diameter_px: float, size: i
 
 def test_few_images_give_more_crops_each() -> None:
     counts = [choose_per_image(replace(FACTS, pairs=pairs)) for pairs in (1, 4, 20, 48, 500)]
-    assert counts == [16, 12, 3, 1, 1]
+    assert counts == [16, 16, 5, 2, 1]
 
 
 def test_more_data_carry_a_wider_network_and_more_time() -> None:
     assert (choose_width(FACTS), choose_minutes(FACTS)) == (16, 5)
-    assert (choose_width(replace(FACTS, pairs=500)), choose_minutes(replace(FACTS, pairs=500))) == (24, 15)
-    assert choose_width(replace(FACTS, channels=3)) == 24
+    assert (choose_width(replace(FACTS, pairs=500)), choose_minutes(replace(FACTS, pairs=500))) == (32, 15)
+    assert choose_width(replace(FACTS, channels=3)) == 32
 
 
 def test_nearly_empty_images_get_one_scale_for_all() -> None:
