@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated
 
@@ -60,6 +61,8 @@ app.add_typer(recipe_app, name="recipe")
 
 def main() -> None:
     """Run the command line; terminals that cannot print a character get its escape instead of a crash."""
+    # threads that spin while they wait made training up to eight times slower on a machine that others use too
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr] # both are text files here
     try:

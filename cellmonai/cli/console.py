@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
+from shutil import which
 from typing import TYPE_CHECKING, Any
 
 from cellmonai.core.progress import Silent, Stage, Warned
@@ -52,11 +55,19 @@ def print_json(document: dict[str, Any]) -> None:
 
 
 def print_next(*commands: str) -> None:
-    """Print what to do next on stderr, ready to paste."""
+    """Print what to do next on stderr, ready to paste; each begins with the word `cellmonai`."""
     console = error_console()
     console.print("\nnext:", style="bold")
     for command in commands:
-        console.print(f"  {printable(command)}", style="cyan")
+        console.print(f"  {printable(pasteable(command))}", style="cyan")
+
+
+def pasteable(command: str) -> str:
+    """Give a command as it works in this shell: with the path of `cellmonai` where it was typed with one."""
+    typed = Path(sys.argv[0])
+    if typed.name == "__main__.py" or which("cellmonai"):
+        return command
+    return shlex.quote(str(typed)) + command.removeprefix("cellmonai")
 
 
 @dataclass

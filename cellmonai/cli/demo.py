@@ -49,7 +49,7 @@ def demo(
 
 def _tell_more(result: DemoResult) -> None:
     """Say where the pictures are and what to type next."""
-    from cellmonai.cli.console import error_console
+    from cellmonai.cli.console import error_console, pasteable
     from cellmonai.core.text import printable
     from cellmonai.core.units import readable_seconds
 
@@ -61,7 +61,7 @@ def _tell_more(result: DemoResult) -> None:
     console.print("\nnext:", style="bold")
     for reason, command in next_commands(result):
         console.print(f"\n  {printable(reason)}")
-        console.print(f"  {printable(command)}", style="cyan")
+        console.print(f"  {printable(pasteable(command))}", style="cyan")
 
 
 def next_commands(result: DemoResult) -> list[tuple[str, str]]:

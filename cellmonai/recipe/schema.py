@@ -196,7 +196,8 @@ class Training(Strict):
     learning_rate: float = Field(default=1e-3, gt=0.0, le=10.0, description="size of the first steps")
     weight_decay: float = Field(default=1e-4, ge=0.0, le=1.0, description="pull of the weights towards 0")
     schedule: Literal["cosine", "plateau", "constant"] = Field(
-        "cosine", description="learning rate: falls to nothing by the end, halves where validation gains nothing, or stays"
+        "cosine",
+        description="learning rate: falls to nothing by the end, halves where validation gains nothing, or stays",
     )
     early_stopping: int = Field(
         default=0, ge=0, description="stop after so many validations without a gain; 0 is never"

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 _TRAIN, _VALIDATION, _CHOSEN = "#0072B2", "#D55E00", "#444444"  # told apart by colour-blind eyes too
 _TITLES = {
     "val_loss": "validation loss",
-    "val_f1_50": "F1 at IoU 0.5, validation",
-    "val_dice": "Dice, validation",
-    "val_count_mae": "mean absolute count error, validation (cells)",
+    "val_f1_50": "F1 at IoU 0.5",
+    "val_dice": "Dice",
+    "val_count_mae": "mean absolute count error (cells)",
 }
 
 
@@ -30,6 +30,7 @@ def write_curves(
     monitor : the score that chose the best epoch
     """
     from matplotlib.figure import Figure  # no pyplot: no windows, no global state
+    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(12, 5), dpi=100, layout="constrained")
     left, right = figure.subplots(1, 2)
@@ -38,17 +39,14 @@ def write_curves(
     left.set(xlabel="epoch", ylabel="loss", title="Loss")
     shown = "val_f1_50" if monitor == "val_loss" else monitor
     right.plot(*_known(columns, shown), color=_VALIDATION, marker=".", label=_TITLES[shown])
-    if shown != "val_dice":
-        scale = right if shown == "val_f1_50" else right.twinx()
-        scale.plot(*_known(columns, "val_dice"), color=_TRAIN, linestyle=":", label=_TITLES["val_dice"])
-        if scale is not right:
-            scale.set_ylabel("Dice")
-            scale.legend(loc="lower left", frameon=False)
-    right.set(xlabel="epoch", title=_TITLES[shown])
+    if shown == "val_f1_50":  # the same scale, 0 to 1
+        right.plot(*_known(columns, "val_dice"), color=_TRAIN, linestyle=":", label=_TITLES["val_dice"])
+    right.set(xlabel="epoch", title="Validation images, whole")
     for axes in (left, right):
         axes.axvline(best_epoch, color=_CHOSEN, linewidth=1, label=f"best epoch, {best_epoch}")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.25)
-        axes.legend(frameon=False)
+        axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=3, fontsize="small")
         axes.spines[["top", "right"]].set_visible(False)
     with atomic_file(target, overwrite=overwrite) as temporary:
         figure.savefig(temporary, format="png", metadata={"Software": None})

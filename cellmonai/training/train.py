@@ -64,9 +64,12 @@ class Trained:
 
 @dataclass(frozen=True, slots=True)
 class _Best:
-    """The best epoch so far: its weights, and what it made of the validation images."""
+    """The best epoch so far: its weights, and what it made of the validation images.
 
-    gain: float
+    `gain` is the monitored score, more being better, then the loss: counts of a few images are often equal.
+    """
+
+    gain: tuple[float, float]
     epoch: int
     scores: Scores
     state: dict[str, torch.Tensor]
@@ -218,7 +221,7 @@ def _attach(
 def _validate(engine: SupervisedTrainer, course: _Course, validation: Validation, monitor: str) -> Scores:
     started = time.monotonic()
     scores = validation.run()
-    gain = scores.gain(monitor)
+    gain = scores.gain(monitor), -scores.val_loss
     if course.best is None or gain > course.best.gain:
         state = {name: tensor.detach().cpu().clone() for name, tensor in engine.network.state_dict().items()}
         course.best = _Best(gain, engine.state.epoch, scores, state, validation.probabilities)

@@ -17,7 +17,7 @@ from cellmonai.core.progress import Silent
 from cellmonai.data.samples import Sample
 from cellmonai.instances.settings import InstanceSettings
 from cellmonai.models.load import tensors_of
-from cellmonai.recipe.schema import Recipe, Training
+from cellmonai.recipe.schema import Network, Recipe, Training
 from cellmonai.training.engines import make_optimizer
 from cellmonai.training.operating_point import choose_threshold
 from cellmonai.training.schedule import Schedule
@@ -67,10 +67,19 @@ def test_painted_cells_are_learnt(trained: Trained) -> None:
     assert losses[-1] < losses[0]
 
 
-def test_the_best_epoch_is_the_one_that_is_kept(trained: Trained) -> None:
-    values = history_columns(trained.history)["val_f1_50"]
-    assert trained.best_value == max(values)
-    assert values.index(max(values)) + 1 == trained.best_epoch
+def test_the_attention_unet_learns_as_well() -> None:
+    recipe = _recipe(epochs=6, schedule="cosine")
+    network = Network.model_validate({"name": "attention_unet", "width": 4, "levels": 3})
+    trained = _train(recipe.model_copy(update={"network": network}))
+    assert trained.scores.val_f1_50 is not None
+    assert trained.scores.val_f1_50 > 0.8
+
+
+def test_the_best_epoch_is_kept_and_among_equals_the_one_of_lowest_loss(trained: Trained) -> None:
+    columns = history_columns(trained.history)
+    assert trained.best_value == max(columns["val_f1_50"])
+    equals = [i for i, value in enumerate(columns["val_f1_50"]) if value == trained.best_value]
+    assert trained.best_epoch == min(equals, key=lambda i: columns["val_loss"][i]) + 1
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_one_others() -> None:
