@@ -196,7 +196,7 @@ class Training(Strict):
     learning_rate: float = Field(default=1e-3, gt=0.0, le=10.0, description="size of the first steps")
     weight_decay: float = Field(default=1e-4, ge=0.0, le=1.0, description="pull of the weights towards 0")
     schedule: Literal["cosine", "plateau", "constant"] = Field(
-        "cosine",
+        default="cosine",
         description="learning rate: falls to nothing by the end, halves where validation gains nothing, or stays",
     )
     early_stopping: int = Field(
@@ -226,7 +226,7 @@ class Training(Strict):
 
 
 class Inference(Strict):
-    """How whole images are predicted, in validation and by default in `infer`."""
+    """How whole validation images are predicted; `infer` has options of its own."""
 
     window: Literal["auto"] | Annotated[int, Field(ge=32, le=16384)] = Field(
         default="auto", description="side of a window, px; auto fits it to the memory"
@@ -281,7 +281,7 @@ class Recipe(Strict):
     network: Network = Field(default_factory=Network, description="the network and its parameters")
     loss: Loss = Field(default_factory=Loss, description="the loss and its parameters")
     training: Training = Field(default_factory=Training, description="how long and how fast")
-    inference: Inference = Field(default_factory=Inference, description="how whole images are predicted")
+    inference: Inference = Field(default_factory=Inference, description="how whole validation images are predicted")
     instances: Instances = Field(default_factory=Instances, description="how the predicted map becomes cells")
 
 

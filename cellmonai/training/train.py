@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
 from ignite.engine import Events
 
-from cellmonai.core.errors import InterruptedRunError
+from cellmonai.core.errors import InterruptedRunError, MemoryBudgetError
 from cellmonai.core.units import readable_seconds
 from cellmonai.data.augment import build_augmentation
 from cellmonai.data.dataset import CropDataset, EpochSampler, training_loader
@@ -24,7 +25,7 @@ from cellmonai.training.validation import Scores, Validation
 from cellmonai.training.workers import worker_count
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     import numpy as np
     from monai.engines import SupervisedTrainer
@@ -142,13 +143,29 @@ def train(
     course = _Course(limit_s=settings.max_minutes * 60 if settings.max_minutes else None)
     with reporter.stage("training", 1.0) as stage:
         _attach(trainer, recipe, course, validation, stage, wish)
-        trainer.run()
+        with _memory_errors():
+            trainer.run()
         stage.advance(1.0 - course.shown)
     seconds = course.seconds
     if course.best is None:
         raise InterruptedRunError("stopped by Ctrl-C before the first validation", cure="nothing was written")
     rate = sampler.batch_size * trainer.state.iteration / seconds
     return _finish(recipe, net, course, course.best, validation, rate=rate, reporter=reporter)
+
+
+@contextmanager
+def _memory_errors() -> Iterator[None]:
+    """Tell the two ways in which torch runs out of memory from faults of ours."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        cure = "lower training.batch_size or sampling.patch"
+        raise MemoryBudgetError("the device's memory does not hold a batch", where="training", cure=cure) from error
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        cure = "free memory, or set training.workers to 0"
+        raise MemoryBudgetError("a process that prepares crops was killed", where="training", cure=cure) from error
 
 
 def _validation(recipe: Recipe, samples: Sequence[Sample], net: nn.Module, loss: nn.Module) -> Validation:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import multiprocessing
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +13,7 @@ import pytest
 import torch
 from painting import Disc, paint
 
-from cellmonai.core.errors import DivergedError, InterruptedRunError
+from cellmonai.core.errors import DivergedError, InterruptedRunError, MemoryBudgetError
 from cellmonai.core.interrupts import StopWish
 from cellmonai.core.progress import Silent
 from cellmonai.data.samples import Sample
@@ -141,6 +143,24 @@ def test_ctrl_c_later_gives_the_best_epoch_so_far() -> None:
     trained = _train(_recipe(epochs=50), AfterAWhile())
     assert trained.stopped_by == "interrupt"
     assert trained.best_epoch == 1
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="loader processes are forked on Linux only")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_killed_loader_process_is_told_with_the_cure() -> None:
+    class Killer(StopWish):
+        @property
+        def asked(self) -> bool:
+            for child in multiprocessing.active_children():
+                child.kill()
+                child.join()
+            return False
+
+        @asked.setter
+        def asked(self, value: bool) -> None: ...
+
+    with pytest.raises(MemoryBudgetError, match=r"set training\.workers to 0"):
+        _train(_recipe(epochs=50, workers=1), Killer())
 
 
 def _rates(schedule: str, gains: Sequence[float] = ()) -> list[float]:
