@@ -1,6 +1,6 @@
 """`python -m cellmonai`."""
 
-from cellmonai.cli.app import main
+from cellmonai.cli.start import main
 
 if __name__ == "__main__":
     main()

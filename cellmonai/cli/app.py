@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -59,12 +60,19 @@ app.command("evaluate")(evaluate)
 app.add_typer(recipe_app, name="recipe")
 
 
+def _prepare_streams() -> None:
+    """Let terminals print what they can; a stream that the caller closed, as `>&-` does, takes everything silently."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - open to the end
+        getattr(sys, name).reconfigure(errors="backslashreplace")
+
+
 def main() -> None:
     """Run the command line; terminals that cannot print a character get its escape instead of a crash."""
     # threads that spin while they wait made training up to eight times slower on a machine that others use too
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr] # both are text files here
+    _prepare_streams()
     try:
         app()
     except Exception as error:

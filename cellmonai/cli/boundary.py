@@ -5,17 +5,25 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from typing import Any
+from typing import Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
 
+from cellmonai.cli.console import print_line
 from cellmonai.core.errors import CellmonaiError, InterruptedRunError, MemoryBudgetError, OutputError
 from cellmonai.core.text import printable
 
 
 class ErrorBoundary(TyperGroup):
     """Turn a failure into one line on stderr and its exit code."""
+
+    def make_context(self, *words: Any, **options: Any) -> Any:  # noqa: ANN401 - as in Typer
+        """Read the words typed, during which Typer imports for a tenth of a second."""
+        try:
+            return super().make_context(*words, **options)
+        except KeyboardInterrupt:
+            return self._fail(_stopped())
 
     def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - the context type is internal to Typer
         """Run the command, and translate what it raises."""
@@ -24,7 +32,7 @@ class ErrorBoundary(TyperGroup):
         except CellmonaiError as error:
             self._fail(error)
         except KeyboardInterrupt:
-            self._fail(InterruptedRunError("stopped by Ctrl-C", cure="run the same command again"))
+            self._fail(_stopped())
         except MemoryError:
             self._fail(MemoryBudgetError("memory ran out", cure="lower --memory or use a machine with more"))
         except BrokenPipeError:
@@ -34,13 +42,16 @@ class ErrorBoundary(TyperGroup):
         except OSError as error:
             name = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else ""
             self._fail(OutputError(error.strerror or str(error), where=name, cure="check the path and its permissions"))
-        return None
 
-    def _fail(self, error: CellmonaiError) -> None:
+    def _fail(self, error: CellmonaiError) -> NoReturn:
         if wants_debug():
             traceback.print_exc()
-        sys.stderr.write(f"error: {printable(error.sentence)}\n")
+        print_line(f"error: {printable(error.sentence)}", sys.stderr)
         raise typer.Exit(error.exit_code) from None
+
+
+def _stopped() -> InterruptedRunError:
+    return InterruptedRunError("stopped by Ctrl-C", cure="run the same command again")
 
 
 def wants_debug() -> bool:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from shutil import which
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from cellmonai.core.progress import Silent, Stage, Warned
 from cellmonai.core.text import printable
@@ -33,25 +34,47 @@ def make_reporter(*, quiet: bool) -> Reporter:
 
 def error_console() -> Console:
     """Give the console on stderr."""
-    from rich.console import Console
-
-    return Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
+    return _console(stderr=True, soft_wrap=True)
 
 
 def print_table(*tables: RenderableType) -> None:
     """Print result tables on stdout; without a terminal they are as wide as they need to be."""
-    from rich.console import Console
-
-    console = Console(highlight=False, markup=False, emoji=False)
+    console = _console()
     if not console.is_terminal:
-        console = Console(highlight=False, markup=False, emoji=False, width=200)
+        console = _console(width=200)
     for table in tables:
         console.print(table)
 
 
 def print_json(document: dict[str, Any]) -> None:
     """Print the one JSON document of `--json` on stdout."""
-    sys.stdout.write(json.dumps(document, indent=2, allow_nan=False) + "\n")
+    print_line(json.dumps(document, indent=2, allow_nan=False))
+
+
+def print_line(text: str, stream: IO[str] | None = None) -> None:
+    """Print a line on stdout, or on another stream; a reader that left, as `head` does, stops nothing."""
+    stream = stream or sys.stdout
+    try:
+        stream.write(f"{text}\n")
+        stream.flush()
+    except BrokenPipeError:
+        _silence(stream)
+
+
+def _console(**options: Any) -> Console:  # noqa: ANN401 - of rich's Console
+    from rich.console import Console
+
+    class Steady(Console):
+        """Goes on in silence when its reader leaves, so that the run is finished and its exit code is true."""
+
+        def on_broken_pipe(self) -> None:
+            _silence(self.file)
+
+    return Steady(highlight=False, markup=False, emoji=False, **options)
+
+
+def _silence(stream: IO[str]) -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def print_next(*commands: str) -> None:
@@ -62,10 +85,16 @@ def print_next(*commands: str) -> None:
         console.print(f"  {printable(pasteable(command))}", style="cyan")
 
 
+def quoted(word: object) -> str:
+    """Give a path or text as it must be typed, so that the shell keeps it whole and no command takes it for options."""
+    text = str(word)
+    return shlex.quote(f".{os.sep}{text}" if text.startswith("-") else text)
+
+
 def pasteable(command: str) -> str:
     """Give a command as it works in this shell: with the path of `cellmonai` where it was typed with one."""
     typed = Path(sys.argv[0])
-    if typed.name == "__main__.py" or which("cellmonai"):
+    if typed.stem != "cellmonai" or which("cellmonai"):
         return command
     return shlex.quote(str(typed)) + command.removeprefix("cellmonai")
 
@@ -81,7 +110,7 @@ class _QuietReporter(Silent):
 
 def _print_warning(warning: Warned) -> None:
     where = f"{printable(warning.image)}: " if warning.image else ""
-    sys.stderr.write(f"warning: {where}{printable(warning.message)}\n")
+    print_line(f"warning: {where}{printable(warning.message)}", sys.stderr)
 
 
 @dataclass

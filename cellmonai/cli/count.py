@@ -138,22 +138,23 @@ def _render(result: CountResult, settings: CountSettings, *, as_json: bool, quie
 
 
 def _written(result: CountResult) -> str:
-    overlays = sum(name.endswith("_overlay.png") for name in result.outputs)
-    pictures = f" and {overlays:,} overlays" if overlays else ""
-    return f"counts.csv, cells.csv, counts.json, {len(result.images):,} label images{pictures} in {result.output}"
+    labels, overlays = len(result.images), sum(name.endswith("_overlay.png") for name in result.outputs)
+    images = f"{labels:,} label image{'s' * (labels != 1)}"
+    pictures = f" and {overlays:,} overlay{'s' * (overlays != 1)}" if overlays else ""
+    return f"counts.csv, cells.csv, counts.json, {images}{pictures} in {result.output}"
 
 
 def _next_commands(result: CountResult, settings: CountSettings) -> list[str]:
     """Give what a user wants next: the cells drawn on the images, or other filters; then a check against truth."""
-    import shlex
+    from cellmonai.cli.console import quoted
 
-    folder = shlex.quote(str(result.output))
+    folder = quoted(result.output)
     with_pictures = settings.images is not None or any(name.endswith("_overlay.png") for name in result.outputs)
     more = "--min-area 50px" if with_pictures else "--images IMAGES"
     typed = result.inputs if len(result.inputs) <= 3 else tuple({str(Path(word).parent) for word in result.inputs})
     commands = [f"cellmonai evaluate {folder} TRUE_MASKS"]
     if len(typed) <= 3:  # a long list, as a shell makes of a star, is no command to show
-        names = " ".join(shlex.quote(word) for word in sorted(typed))
+        names = " ".join(quoted(word) for word in sorted(typed))
         commands.insert(0, f"cellmonai count {names} {more} --output {folder} --overwrite")
     return commands
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from cellmonai.cli.console import make_reporter, print_json, print_next, print_table
+from cellmonai.cli.console import make_reporter, print_json, print_next, print_table, quoted
 from cellmonai.cli.options import Debug, Json, Overwrite, Quiet
 from cellmonai.core.errors import CellmonaiError, PartialFailureError, UsageError
 
@@ -111,14 +111,8 @@ def _show(result: EvaluateResult, *, quiet: bool) -> None:
     where_all = f"all in {result.outputs[0]}" if result.outputs else "all with --output FOLDER or --json"
     print_table(image_table(result.images, result.failures, where_all=where_all), summary_table(result.summary))
     if not quiet and not result.outputs:
-        prediction, truth = (_quoted(word) for word in result.inputs)
+        prediction, truth = (quoted(word) for word in result.inputs)
         print_next(f"cellmonai evaluate {prediction} {truth} --bootstrap 1000 --output evaluation/")
-
-
-def _quoted(word: str) -> str:
-    import shlex
-
-    return shlex.quote(word)
 
 
 def _raise_outcome(result: EvaluateResult) -> None:

@@ -111,9 +111,7 @@ def infer(
 
 
 def _render(result: InferResult, *, as_json: bool, quiet: bool) -> None:
-    import shlex
-
-    from cellmonai.cli.console import print_json, print_next
+    from cellmonai.cli.console import print_json, print_line, print_next, quoted
     from cellmonai.core.text import printable
     from cellmonai.core.units import readable_seconds
 
@@ -122,12 +120,12 @@ def _render(result: InferResult, *, as_json: bool, quiet: bool) -> None:
         return
     mpx = sum(image.job.pixels for image in result.images) / 1e6
     count = len(result.images)
-    typer.echo(
+    print_line(
         f"{count} mask{'s' * (count != 1)} in {printable(str(result.output))} "
         f"({mpx:.3g} Mpx in {readable_seconds(result.seconds)})"
     )
     if not quiet:
-        print_next(f"cellmonai count {shlex.quote(str(result.output))}")
+        print_next(f"cellmonai count {quoted(result.output)}")
 
 
 def _fail_when_partial(result: InferResult) -> None:

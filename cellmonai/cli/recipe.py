@@ -32,7 +32,7 @@ def init(
     debug: Debug = False,
 ) -> None:
     """Write a commented recipe fitted to the images and masks in DATA."""
-    from cellmonai.cli.console import make_reporter, print_json, print_next
+    from cellmonai.cli.console import make_reporter, print_json, print_line, print_next, quoted
     from cellmonai.workflows.recipe_init import init_recipe
 
     result = init_recipe(data, output=output, overwrite=overwrite, reporter=make_reporter(quiet=quiet or json))
@@ -41,7 +41,7 @@ def init(
         return
     from cellmonai.core.text import printable
 
-    typer.echo(printable(str(output)))
+    print_line(printable(str(output)))
     if not quiet:
         recipe = quoted(output)
         print_next(f"cellmonai recipe check {recipe}", f"cellmonai fit {recipe}")
@@ -56,7 +56,7 @@ def check(
     debug: Debug = False,
 ) -> None:
     """Print every value of RECIPE with where it comes from, and check that its data are there."""
-    from cellmonai.cli.console import make_reporter, print_json, print_next, print_table
+    from cellmonai.cli.console import make_reporter, print_json, print_next, print_table, quoted
     from cellmonai.workflows.recipe import check_recipe
 
     overrides = list(set_ or ())
@@ -77,13 +77,6 @@ def schema(json: Json = False, quiet: Quiet = False, debug: Debug = False) -> No
     from cellmonai.workflows.recipe import recipe_schema
 
     print_json(recipe_schema())
-
-
-def quoted(word: Any) -> str:  # noqa: ANN401 - a path or text
-    """Give a word as it must be typed in a shell."""
-    import shlex
-
-    return shlex.quote(str(word))
 
 
 def _values_table(checked: CheckedRecipe) -> Table:

@@ -109,9 +109,7 @@ def images_in(folder: Path) -> list[Path]:
         raise InputError(
             f"the folder holds no image ({_contents(entries)})",
             where=str(folder),
-            cure="name a folder that holds "
-            + ", ".join(sorted({s for s in IMAGE_SUFFIXES if s[1] in "tpjn"}))
-            + " files",
+            cure=f"name a folder that holds {', '.join(IMAGE_SUFFIXES)} files",
         )
     return in_natural_order(images)
 

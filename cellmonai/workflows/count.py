@@ -106,10 +106,13 @@ def count(inputs: Sequence[Path], *, settings: CountSettings, reporter: Reporter
     seen = survey(masks, reader, reporter, pixel_size_um=settings.pixel_size_um)
     kind = _decide_kind(masks, seen, settings, reporter)
     plan = [(job, settings.for_mask(job.mask, job.pixel_size_um)) for job in seen.jobs]
-    _refuse_outputs(plan, settings)
     if not plan:
         raise _nothing_worked(seen.failures, missing, reporter)
+    _refuse_outputs(plan, settings)
     with folder_lock(settings.output):
+        if settings.overwrite:  # old tables must not describe a folder that is being rewritten
+            for name in TABLES:
+                (settings.output / name).unlink(missing_ok=True)
         done = _count_all(plan, seen, kind, reader, settings, reporter)
         if not done.counts:
             raise _nothing_worked(done.failures, missing, reporter)
@@ -228,7 +231,7 @@ def _warn_without_cells(done: _Progress, point: InstanceSettings, reporter: Repo
     removed = sum(sum(row.removed.values()) for row in done.counts)
     reporter.warn(
         "no_cells",
-        f"no cells in any of {len(done.counts)} images ({100 * done.foreground_share:.1f} % of the pixels are "
+        f"no cells in any image ({100 * done.foreground_share:.1f} % of the pixels are "
         f"foreground, {removed} objects were removed by the filters). Three likely reasons: the model saw the wrong "
         "channel; the scale is off by more than a factor of two, so that cells fall under the smallest area "
         f"({point.min_area_px:g} px unless --min-area says otherwise); the contrast is inverted",

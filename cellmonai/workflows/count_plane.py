@@ -153,7 +153,8 @@ def _check_labels(
     if extra:
         reporter.warn(
             "extra_pieces",
-            f"{labels} labels lie in {labels + extra} separate pieces; each piece is counted as a cell",
+            f"{labels} label{'s lie' if labels != 1 else ' lies'} in {labels + extra} separate pieces; each piece is "
+            "counted as a cell",
             job.mask.name,
         )
     if array.dtype.kind == "u" and array.dtype.itemsize < 4 and int(array.max()) == np.iinfo(array.dtype).max == labels:

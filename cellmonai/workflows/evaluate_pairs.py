@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import csv
+import json
 import math
+import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cellmonai.core.errors import InputError
 from cellmonai.core.text import nearest, printable
 from cellmonai.images.find import find_images, image_stem
+from cellmonai.workflows.infer_record import read_infer_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -137,11 +140,10 @@ def _table_rows(table: Path) -> Iterable[tuple[int, dict[str, str | None]]]:
 def _files(path: Path, role: str, reporter: Reporter) -> dict[str, Path]:
     """Give the files of one side by plain name; where a folder also holds pictures, only masks or labels."""
     every = find_images([path])
-    chosen, word = _best_ending(every)
-    if len(chosen) < len(every):
-        reporter.note(
-            f"{role}: {len(chosen)} {word} are used, {len(every) - len(chosen)} other images in {path} are not"
-        )
+    recorded = _recorded(path)
+    chosen, word = (recorded, "files of the last run") if recorded else _best_ending(every)
+    if others := len(set(every) - set(chosen)):
+        reporter.note(f"{role}: used of {path}: {len(chosen)} {word}; other images there: {others}")
     files: dict[str, Path] = {}
     for file in chosen:
         name = plain_name(image_stem(file))
@@ -153,6 +155,21 @@ def _files(path: Path, role: str, reporter: Reporter) -> dict[str, Path]:
             )
         files[name] = file
     return files
+
+
+def _recorded(folder: Path) -> list[Path]:
+    """Give what `infer` or `count` say they left in a folder, where files of an older run may lie too."""
+    inferred = read_infer_record(folder)
+    if inferred:
+        return [mask.mask for mask in inferred.masks]
+    try:
+        document = json.loads((folder / "counts.json").read_bytes())
+        if not document["schema"].startswith("cellmonai.count/"):
+            return []
+        names = [name for row in document["images"] for name in row["outputs"] if name.endswith("_labels.tif")]
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):  # not ours: ours is whole
+        return []
+    return [folder / name for name in names if os.path.basename(name) == name]  # noqa: PTH119 - a name, not a path
 
 
 def _best_ending(files: Sequence[Path]) -> tuple[list[Path], str]:

@@ -101,9 +101,9 @@ def infer(
     model = choose_model(settings.model, threshold=settings.threshold)
     reporter.note(f"model: {model.path} ({model.reason}); network: {model.card.network}")
     seen = survey(paths, model.card, settings)
-    _refuse_outputs(seen.jobs, settings)
     if not seen.jobs:
         raise _nothing_worked(seen.failures)
+    _refuse_outputs(seen.jobs, settings)
     predictor = _load(model, settings)
     plans = _plans(seen, predictor, settings, reporter)
     with folder_lock(settings.output):

@@ -265,7 +265,11 @@ def _channel_name(loaded: LoadedRecipe, index: int, image: ImageSource) -> str:
 def _warn_of_small_parts(split: Split, reporter: Reporter) -> None:
     for name, part in (("training", split.train), ("validation", split.validation)):
         if len(part) < _FEW_IMAGES:
-            reporter.warn("few_images", f"only {len(part)} image(s) for {name}; results will depend on which")
+            reporter.warn("few_images", f"only {_amount(len(part))} for {name}; results will depend on which")
+
+
+def _amount(images: int) -> str:
+    return f"{images} image{'s' * (images != 1)}"
 
 
 def _as_texts(value: Any) -> tuple[str, ...]:  # noqa: ANN401 - a TOML value or several

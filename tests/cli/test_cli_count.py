@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -64,6 +65,52 @@ def test_a_folder_of_masks_gives_a_table_files_and_what_to_do_next(tmp_path: Pat
     assert "next:\n  cellmonai count masks --images IMAGES --output counts --overwrite" in done.stderr
     names = {path.name for path in (tmp_path / "counts").glob("[!.]*")}
     assert names == {"counts.csv", "cells.csv", "counts.json", "run.json", "a_labels.tif", "b_labels.tif"}
+
+
+def test_one_is_not_several(tmp_path: Path) -> None:
+    done = cellmonai(masks(tmp_path, a=2), "count", "masks", "-o", "-there")
+    assert "written: counts.csv, cells.csv, counts.json, 1 label image in -there" in done.stderr
+    assert "cellmonai evaluate ./-there TRUE_MASKS" in done.stderr.replace("\\", "/")
+
+
+def test_what_is_wrong_with_the_input_is_told_before_what_is_in_the_way(tmp_path: Path) -> None:
+    masks(tmp_path, a=2)
+    assert cellmonai(tmp_path, "count", "masks", "--json").returncode == 0
+    (tmp_path / "text.tif").write_text("no image")
+    refused(cellmonai(tmp_path, "count", "text.tif"), 3, "text.tif")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGINT goes to a whole group there")
+def test_ctrl_c_ends_with_130_and_one_sentence(tmp_path: Path) -> None:
+    for n in range(60):
+        masks(tmp_path, **{f"m{n}": 3})
+    stack = np.stack([squares(9, shape=(800, 800))] * 40)
+    tifffile.imwrite(tmp_path / "masks" / "m0.tif", stack, photometric="minisblack")
+    words = [sys.executable, "-m", "cellmonai", "count", "masks"]
+    process = subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    while "counting" not in process.stderr.readline():
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=60)
+    assert (process.returncode, output) == (130, "")
+    assert errors == "error: stopped by Ctrl-C; run the same command again with --overwrite.\n"
+    left = {path.name for path in (tmp_path / "counts").glob("*")} - {".cellmonai.lock"}
+    assert all(name.endswith("_labels.tif") for name in left)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes end otherwise there")
+@pytest.mark.parametrize("words", [(), ("--json",)], ids=["table", "json"])
+def test_a_reader_that_leaves_changes_neither_files_nor_exit_code(tmp_path: Path, words: tuple[str, ...]) -> None:
+    masks(tmp_path, a=2)
+    (tmp_path / "masks" / "bad.tif").write_text("not an image")
+    read, write = os.pipe()
+    os.close(read)
+    line = [sys.executable, "-m", "cellmonai", "count", "masks", *words]
+    done = subprocess.run(line, cwd=tmp_path, stdout=write, stderr=write, check=False)
+    os.close(write)
+    assert done.returncode == 9
+    assert (tmp_path / "counts" / "run.json").is_file()
 
 
 def test_json_is_the_only_thing_on_stdout(tmp_path: Path) -> None:

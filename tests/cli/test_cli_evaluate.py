@@ -22,10 +22,16 @@ TOUCHING = paint([Disc(24, 18, 9), Disc(24, 34, 9)], SHAPE)
 
 
 def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """Call the command in `folder` as a user would."""
-    program = shutil.which("cellmonai", path=os.path.dirname(sys.executable)) or "cellmonai"  # noqa: PTH120
+    """Call the command in `folder` as a user would who has it on the path."""
+    path = os.pathsep.join((os.path.dirname(sys.executable), os.environ.get("PATH", "")))  # noqa: PTH120
     return subprocess.run(
-        [program, "evaluate", *words], cwd=folder, capture_output=True, text=True, encoding="utf-8", check=False
+        [shutil.which("cellmonai", path=path) or "cellmonai", "evaluate", *words],
+        cwd=folder,
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -150,6 +151,41 @@ def test_in_a_process_of_its_own_it_prints_nothing_else(cellmonai: Callable[...,
     assert result.returncode == 0, result.stderr
     assert json.loads(result.stdout)["images"][0]["windows"] == 16
     assert [line[:8] for line in result.stderr.splitlines()] == ["warning:"]
+
+
+def test_what_is_wrong_with_the_input_is_told_before_what_is_in_the_way() -> None:
+    Path("masks").mkdir()
+    (Path("masks") / "run.json").write_text("mine")
+    Path("text.tif").write_text("hello")
+    result = infer("text.tif")
+    assert result.exit_code == 3
+    assert "text.tif" in result.stderr
+
+
+def test_the_next_command_takes_a_folder_for_a_folder() -> None:
+    result = infer("x.tif", "-o", "-out")
+    assert result.stderr.rstrip().replace("\\", "/").endswith("count ./-out")
+
+
+def test_debug_shows_the_traceback(cellmonai: Callable[..., Any]) -> None:
+    done = cellmonai("infer", "missing.tif", "--debug", cwd=Path.cwd())
+    assert done.returncode == 3
+    assert "Traceback" in done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGINT goes to a whole group there")
+def test_ctrl_c_ends_with_130_and_one_sentence() -> None:
+    write_noise(Path("big.tif"), side=3000)
+    words = [sys.executable, "-m", "cellmonai", "infer", "big.tif", "--window", "128"]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    while "finding cells" not in process.stderr.readline():
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=60)
+    assert (process.returncode, output) == (130, "")
+    assert errors == "error: stopped by Ctrl-C; run the same command again with --overwrite.\n"
+    assert not Path("masks").exists()
 
 
 @pytest.mark.parametrize("words", [["infer", "--help"], ["infer", "missing.tif"]], ids=["help", "missing image"])

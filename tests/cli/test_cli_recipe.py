@@ -55,7 +55,7 @@ def test_init_check_and_what_comes_next(recipe: Command, folder: Path) -> None:
     lines = {line.split()[0]: line.split() for line in checked.stdout.splitlines() if line.strip()}
     assert lines["training.max_minutes"][-1] == "--set"
     assert lines["network.width"][-1] == "recipe"
-    assert lines["training.batch_size"][-1] == "default"
+    assert lines["training.optimizer"][-1] == "default"
     assert lines["augment"][2:] == ["[]", "│", "--set"]
     assert lines["train"][2] == "5"
     assert "cellmonai fit 'my recipe.toml' --set training.max_minutes=2 --set 'augment=[]'" in checked.stderr

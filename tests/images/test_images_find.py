@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cellmonai.core.errors import InputError
-from cellmonai.images.find import find_images, image_stem
+from cellmonai.images.find import IMAGE_SUFFIXES, find_images, image_stem
 
 
 @pytest.fixture
@@ -74,3 +74,9 @@ def test_nothing_named_is_refused() -> None:
 )
 def test_a_stem_is_the_name_without_its_image_suffix(name: str, stem: str) -> None:
     assert image_stem(Path(name)) == stem
+
+
+def test_a_folder_without_images_is_told_every_suffix_that_is_read(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        find_images([tmp_path])
+    assert all(suffix in caught.value.cure for suffix in IMAGE_SUFFIXES)

@@ -377,6 +377,23 @@ def test_ctrl_c_stops_between_files_without_a_table(tmp_path: Path, monkeypatch:
     assert sorted(path.name for path in (tmp_path / "counts").glob("[!.]*")) == ["a_labels.tif"]
 
 
+def test_ctrl_c_while_overwriting_leaves_no_table_of_the_older_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cellmonai.workflows import count as story
+
+    save(tmp_path / "masks" / "a.tif", discs((48, 64)))
+    run(tmp_path)
+
+    def stopped(*arguments: object) -> object:
+        raise InterruptedRunError("stopped")
+
+    monkeypatch.setattr(story, "count_plane", stopped)
+    with pytest.raises(InterruptedRunError):
+        run(tmp_path, overwrite=True)
+    assert sorted(path.name for path in (tmp_path / "counts").glob("[!.]*")) == ["a_labels.tif"]
+
+
 def test_cells_csv_names_image_first_and_labels_as_the_label_image(tmp_path: Path) -> None:
     save(tmp_path / "masks" / "a.tif", discs((20, 20), (60, 90)))
     run(tmp_path)

@@ -104,6 +104,15 @@ def test_the_operating_point_is_the_default_and_options_win(tmp_path: Path) -> N
     assert (result.total, result.parameters["min_area_px"], result.parameters["border"]) == (3, 36, "exclude")
 
 
+def test_a_step_of_the_operating_point_can_be_switched_off(tmp_path: Path) -> None:
+    folder = inferred(tmp_path / "masks", {"a": 1}, operating_point={"fill_holes": True})
+    ring = squares(1, side=9)
+    ring[7:9, 7:9] = False
+    write_mask(folder / "a_mask.tif", ring, pixel_size_um=None, overwrite=True)
+    assert run(tmp_path).images[0].area_mean_px == 81
+    assert run(tmp_path, fill_holes=False, overwrite=True).images[0].area_mean_px == 77
+
+
 def test_a_threshold_cuts_the_maps_again(tmp_path: Path) -> None:
     inferred(tmp_path / "masks", {"a": 3})
     assert counted(run(tmp_path, threshold=0.3)) == {"a": 4}

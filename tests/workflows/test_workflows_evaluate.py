@@ -17,6 +17,8 @@ from cellmonai.core.progress import Silent
 from cellmonai.instances.find import find_instances
 from cellmonai.instances.settings import InstanceSettings
 from cellmonai.report.evaluation import GREATER_IS_BETTER, MEANINGS
+from cellmonai.workflows.count import count
+from cellmonai.workflows.count_settings import CountSettings
 from cellmonai.workflows.evaluate import OUTPUTS, evaluate
 from cellmonai.workflows.evaluate_pairs import plain_name, read_true_counts
 from cellmonai.workflows.evaluate_result import EvaluateSettings
@@ -373,3 +375,30 @@ def test_perfect_masks_of_real_nuclei_score_as_well_as_splitting_is_known_to(dat
     assert abs(summary["count_bias_percent"]) < 4
     assert (summary["dice"], summary["accuracy"]) == (1.0, 1.0)
     assert 0.5 < summary["accuracy_background_floor"] < 1.0
+
+
+def test_what_an_older_run_left_beside_the_last_one_is_not_evaluated(tmp_path: Path) -> None:
+    counts = tmp_path / "counts"
+    for cells in ({"a": THREE, "old": THREE}, {"a": THREE}):
+        (tmp_path / "masks").mkdir(exist_ok=True)
+        for path in (tmp_path / "masks").iterdir():
+            path.unlink()
+        count([save(tmp_path / "masks", **cells)], settings=CountSettings(output=counts, overwrite=True))
+    assert (counts / "old_labels.tif").is_file()
+    result = compare(counts, save(tmp_path / "truth", a=THREE))
+    assert [image.image for image in result.images] == ["a"]
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"schema": 1}', '{"schema": "cellmonai.count/1", "images": [3]}'])
+def test_a_file_called_counts_json_that_is_not_ours_is_left_alone(tmp_path: Path, content: str) -> None:
+    found = save(tmp_path / "p", a=THREE)
+    (found / "counts.json").write_text(content)
+    assert compare(found, save(tmp_path / "truth", a=THREE)).summary["f1_50"] == 1.0
+
+
+def test_a_record_names_no_files_elsewhere(tmp_path: Path) -> None:
+    found = save(tmp_path / "p", a=THREE)
+    save(tmp_path, b_labels=THREE)
+    rows = [{"outputs": ["../b_labels.tif"]}]
+    (found / "counts.json").write_text(json.dumps({"schema": "cellmonai.count/1", "images": rows}))
+    assert [image.image for image in compare(found, save(tmp_path / "truth", a=THREE)).images] == ["a"]

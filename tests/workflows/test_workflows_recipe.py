@@ -197,7 +197,7 @@ def test_a_recipe_written_by_init_passes_the_check(root: Path) -> None:
     assert result.facts.pairs == 12
     assert result.facts.diameter_px == pytest.approx(2 * RADIUS_PX, rel=0.05)
     assert result.facts.objects == 4
-    assert (recipe.sampling.patch, recipe.sampling.per_image) == (96, 4)
+    assert (recipe.sampling.patch, recipe.sampling.per_image) == (96, 8)
     assert recipe.instances.min_area_px == 10
     assert sum(check_recipe(output, reporter=Silent()).images.values()) == 12
     assert result.as_json()["outputs"] == [str(output)]
