@@ -28,11 +28,14 @@ def fit(
     debug: Debug = False,
 ) -> None:
     """Train a model on your images, as a recipe describes it."""
-    from cellmonai.cli.console import make_reporter, print_json, print_next, print_table
-    from cellmonai.workflows.recipe import open_recipe
+    from cellmonai.cli.console import make_reporter, print_json, print_next, print_table, quoted
+    from cellmonai.core.devices import require_device_name
+    from cellmonai.workflows.recipe import find_selected, open_recipe
 
     reporter = make_reporter(quiet=quiet)
-    open_recipe(recipe, overrides or ())  # a wrong recipe is told at once, before torch has loaded
+    # what is wrong with the words typed is told at once, before torch has loaded
+    require_device_name(device)
+    find_selected(open_recipe(recipe, overrides or ()))
     reporter.note("loading PyTorch and MONAI …")
     from cellmonai.report.fit import fit_table
     from cellmonai.workflows.fit import fit as run_fit
@@ -45,10 +48,5 @@ def fit(
         return
     print_table(fit_table(result.as_json()))
     if not quiet:
-        print_next(f"cellmonai infer --model {_quoted(result.model)} IMAGE_OR_FOLDER", "cellmonai count masks/")
-
-
-def _quoted(path: Path) -> str:
-    import shlex
-
-    return shlex.quote(str(path))
+        example, model = quoted(result.example), quoted(result.model)
+        print_next(f"cellmonai infer --pictures overlay --model {model} {example}", "cellmonai count masks/")

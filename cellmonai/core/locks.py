@@ -30,7 +30,7 @@ def folder_lock(folder: Path) -> Iterator[None]:
     OutputError
         The folder cannot be written.
     """
-    existed = folder.is_dir()
+    made = [path for path in (folder, folder.parent) if not path.exists()]
     require_writable(folder)
     path = folder / LOCK_NAME
     descriptor = os.open(path, os.O_CREAT | os.O_RDWR | getattr(os, "O_NOFOLLOW", 0), 0o666)
@@ -44,15 +44,16 @@ def folder_lock(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-        if not existed:
-            _remove_if_empty(folder)
+        _remove_if_empty(folder, made)
 
 
-def _remove_if_empty(folder: Path) -> None:
+def _remove_if_empty(folder: Path, made: list[Path]) -> None:
+    """Take away the folders that were made for the lock and hold nothing else."""
     with suppress(OSError):
-        if [path.name for path in folder.iterdir()] == [LOCK_NAME]:
+        if folder in made and [path.name for path in folder.iterdir()] == [LOCK_NAME]:
             (folder / LOCK_NAME).unlink()
-            folder.rmdir()
+            for path in made:
+                path.rmdir()
 
 
 def _lock(descriptor: int) -> None:

@@ -100,7 +100,7 @@ def split_pairs(pairs: Sequence[Pair], *, group_by: str | None, train: float, va
     wanted = [name for name, share in shares.items() if share > 1e-9]
     if len(groups) < len(wanted):
         raise InputError(
-            f"the images make {len(groups)} group(s), too few for {' and '.join(wanted)}",
+            f"groups of images: {len(groups)}, too few for {' and '.join(wanted)}",
             where="data.split",
             cure="add images of other fields or slides, or group them less coarsely",
         )

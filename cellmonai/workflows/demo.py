@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cellmonai.core.devices import require_device_name
 from cellmonai.core.errors import OutputError, UsageError
 from cellmonai.core.files import atomic_file, write_text
 from cellmonai.core.interrupts import stop_wish
@@ -132,6 +133,7 @@ def demo(
     """
     reporter = reporter or Silent()
     started = time.monotonic()
+    require_device_name(device)
     if not 0 <= seed < 2**32:
         raise UsageError(f"the seed is {seed}", where="--seed", cure="give a whole number from 0 to 4294967295")
     if not 0 < minutes < float("inf"):

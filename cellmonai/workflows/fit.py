@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
@@ -43,10 +42,11 @@ _DECIMALS = {"seconds": 2, "learning_rate": 8, "train_loss": 6, "val_loss": 6, "
 
 @dataclass(frozen=True, slots=True)
 class FitResult:
-    """A finished run; `document` is what `--json` prints."""
+    """A finished run; `example` is an image to try the model on, `document` what `--json` prints."""
 
     run: Path
     model: Path
+    example: Path
     epochs: int
     best_epoch: int
     operating_point: Mapping[str, Any]
@@ -108,9 +108,10 @@ def fit(
         trained = train(
             loaded.recipe, train_samples, validation_samples, device=chosen.name, reporter=reporter, wish=wish
         )
+        example = (split.test or split.validation)[0]
         card = _card(loaded, loader, trained, [*train_samples, *validation_samples])
         record.facts = _facts(loaded, trained, split, chosen.name)
-        return _write(run, loaded.recipe, card, trained, record, reporter)
+        return _write(run, loaded.recipe, card, trained, record, example=example.image, reporter=reporter)
 
 
 _OUTPUTS = ("recipe.toml", "history.csv", "curves.png", "model.safetensors", "run.json")
@@ -191,7 +192,14 @@ def _validation(trained: Trained) -> dict[str, float | None]:
 
 
 def _write(
-    run: Path, recipe: Recipe, card: ModelCard, trained: Trained, record: RunRecord, reporter: Reporter
+    run: Path,
+    recipe: Recipe,
+    card: ModelCard,
+    trained: Trained,
+    record: RunRecord,
+    *,
+    example: Path,
+    reporter: Reporter,
 ) -> FitResult:
     """Write the run folder; its record comes last and makes the run a finished one."""
     columns = history_columns(trained.history)
@@ -227,7 +235,13 @@ def _write(
         "calibration": None,
         "images_per_second": round(trained.crops_per_second, 3),
     }
-    json.dumps(document, allow_nan=False)
     return FitResult(
-        run, model, len(trained.history), trained.best_epoch, trained.operating_point.as_json(), validation, document
+        run=run,
+        model=model,
+        example=example,
+        epochs=len(trained.history),
+        best_epoch=trained.best_epoch,
+        operating_point=trained.operating_point.as_json(),
+        validation=validation,
+        document=document,
     )

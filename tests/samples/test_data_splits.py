@@ -49,7 +49,7 @@ def test_without_a_test_share_every_image_is_used() -> None:
 
 
 def test_too_few_groups_are_refused() -> None:
-    with pytest.raises(InputError, match="1 group"):
+    with pytest.raises(InputError, match="groups of images: 1, too few"):
         split_pairs(PAIRS[:3], group_by="field", train=0.8, validation=0.2, seed=0)
 
 
