@@ -25,7 +25,8 @@ from cellmonai.nets.catalogue import describe
 from cellmonai.recipe.write import resolved_toml
 from cellmonai.report.csv import write_csv
 from cellmonai.report.curves import write_curves
-from cellmonai.training.train import Trained, history_columns, train
+from cellmonai.training.course import history_columns
+from cellmonai.training.train import Trained, train
 from cellmonai.workflows.recipe import find_selected, open_recipe, split_selected
 
 if TYPE_CHECKING:

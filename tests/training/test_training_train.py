@@ -20,10 +20,11 @@ from cellmonai.data.samples import Sample
 from cellmonai.instances.settings import InstanceSettings
 from cellmonai.models.load import tensors_of
 from cellmonai.recipe.schema import Network, Recipe, Training
+from cellmonai.training.course import history_columns
 from cellmonai.training.engines import make_optimizer
 from cellmonai.training.operating_point import choose_threshold
 from cellmonai.training.schedule import Schedule
-from cellmonai.training.train import Trained, history_columns, train
+from cellmonai.training.train import Trained, train
 from cellmonai.training.validation import score
 from cellmonai.training.workers import worker_count
 
