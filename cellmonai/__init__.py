@@ -1,9 +1,7 @@
 """Segment and count cells in microscopy images, on MONAI.
 
-The commands as functions: `fit`, `infer`, `count` and `evaluate`, each loaded at first use.
-
->>> import cellmonai
->>> result = cellmonai.count(["masks/"], settings=...)  # doctest: +SKIP
+The commands as functions: `fit`, `infer`, `count` and `evaluate`, each loaded at first use, so that
+`cellmonai.count([Path("masks")]).total` needs no torch.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from cellmonai.core.record import RunRecord
 from cellmonai.report.counts import CellRows, ImageCount, write_cells, write_counts
 from cellmonai.workflows.count_inputs import find_masks
 from cellmonai.workflows.count_plane import CountedPlane, count_plane, output_names
+from cellmonai.workflows.count_settings import CountSettings
 from cellmonai.workflows.count_survey import READ_FAILURES, MaskReader, Survey, survey
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
     from cellmonai.instances.settings import InstanceSettings
     from cellmonai.workflows.count_inputs import MaskInput
-    from cellmonai.workflows.count_settings import CountSettings
     from cellmonai.workflows.count_survey import Kind, PlaneJob
 
 TABLES = ("counts.csv", "cells.csv", "counts.json", "run.json")
@@ -76,13 +76,15 @@ class _Progress:
     foreground_share: float = 0.0
 
 
-def count(inputs: Sequence[Path], *, settings: CountSettings, reporter: Reporter | None = None) -> CountResult:
+def count(
+    inputs: Sequence[Path], *, settings: CountSettings | None = None, reporter: Reporter | None = None
+) -> CountResult:
     """Count and measure the cells of masks, label images, or what `infer` left.
 
     Parameters
     ----------
     inputs : files, folders and globs
-    settings : how to count, and where results go
+    settings : how to count, and where results go; the defaults of the command when None
     reporter : told of decisions, progress and warnings
 
     Raises
@@ -96,7 +98,7 @@ def count(inputs: Sequence[Path], *, settings: CountSettings, reporter: Reporter
     InterruptedRunError
         Ctrl-C; no table is written then.
     """
-    reporter = reporter or Silent()
+    settings, reporter = settings or CountSettings(), reporter or Silent()
     record = RunRecord("count", {})
     _refuse_output_among(inputs, settings.output)
     masks, missing = find_masks(inputs, images=settings.images, reporter=reporter)

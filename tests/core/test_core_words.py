@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cellmonai.core import errors
+from cellmonai.core.devices import require_device_name
 from cellmonai.core.text import did_you_mean, nearest, printable
 from cellmonai.core.units import parse_area_px, parse_bytes, readable_bytes, readable_seconds
 
@@ -74,6 +75,17 @@ def test_areas_in_pixels_and_micrometres() -> None:
         parse_area_px("25um2", None)
     with pytest.raises(errors.UsageError, match="is no area"):
         parse_area_px("25 cells", None)
+
+
+@pytest.mark.parametrize("name", ["auto", "cpu", "mps", "cuda", "cuda:1"])
+def test_devices_are_known_by_name(name: str) -> None:
+    require_device_name(name)
+
+
+@pytest.mark.parametrize("name", ["", "tpu", "cuda:", "cuda:x", "cpu:1", "CUDA"])
+def test_what_names_no_device_is_refused(name: str) -> None:
+    with pytest.raises(errors.UsageError, match="use auto, cpu, cuda, cuda:1 or mps"):
+        require_device_name(name)
 
 
 def test_amounts_and_times_are_readable() -> None:
