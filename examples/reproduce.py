@@ -34,7 +34,7 @@ def dsb2018_test(data: Path, output: Path) -> tuple[list[Pair], Path]:
     found = find_pairs("dsb2018", data, masks=Path("labels_fixed"), tables=[Path("images.csv")])
     size = {"width": "256", "height": "256"}
     pairs = [pair for pair in found if pair.name in unseen and size.items() <= pair.attributes.items()]
-    (output / "truth").mkdir(exist_ok=True)
+    (output / "truth").mkdir()
     for pair in pairs:
         shutil.copy(pair.masks[0], output / "truth")
     return pairs, output / "truth"
@@ -54,6 +54,8 @@ if __name__ == "__main__":
     words = given.parse_args()
     output = words.output / words.experiment
     recipe = RECIPES / {"bbbc005": "bbbc005.toml", "dsb2018": "dsb2018_fluorescence.toml"}[words.experiment]
+    if output.exists():
+        sys.exit(f"{output} exists already; name another --output")
     cellmonai("fit", recipe, "--set", f"data.root={words.data}", "--output", output / "run")
     pairs, truth = find_test[words.experiment](words.data, output)
     images = [pair.image for pair in pairs]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
@@ -88,7 +89,8 @@ def print_next(*commands: str) -> None:
 def quoted(word: object) -> str:
     """Give a path or text as it must be typed, so that the shell keeps it whole and no command takes it for options."""
     text = str(word)
-    return shlex.quote(f".{os.sep}{text}" if text.startswith("-") else text)
+    text = f".{os.sep}{text}" if text.startswith("-") else text
+    return subprocess.list2cmdline([text]) if os.name == "nt" else shlex.quote(text)
 
 
 def pasteable(command: str) -> str:
@@ -96,7 +98,7 @@ def pasteable(command: str) -> str:
     typed = Path(sys.argv[0])
     if typed.stem != "cellmonai" or which("cellmonai"):
         return command
-    return shlex.quote(str(typed)) + command.removeprefix("cellmonai")
+    return quoted(typed) + command.removeprefix("cellmonai")
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from contextlib import contextmanager, suppress
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LOCK_NAME = ".cellmonai.lock"
+_HELD = {errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK}
 
 
 @contextmanager
@@ -38,6 +40,9 @@ def folder_lock(folder: Path) -> Iterator[None]:
         try:
             _lock(descriptor)
         except OSError as error:
+            if error.errno not in _HELD:  # this file system has no locks: better to work than to refuse all work
+                yield
+                return
             raise LockedError(
                 "another run is writing here", where=str(folder), cure="wait for it or choose another --output"
             ) from error

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cellmonai.core.errors import InputError
+from cellmonai.core.interrupts import StopWish
 from cellmonai.core.text import did_you_mean
-from cellmonai.data.samples import Sample, check_budget
+from cellmonai.data.samples import Sample, check_budget, sample_bytes
 from cellmonai.images.budget import available_memory
 from cellmonai.images.channels import is_grey_rgb, to_channels
 from cellmonai.images.layouts import Pair, read_pair_labels
@@ -50,6 +51,7 @@ class SampleLoader:
     channels : names or numbers of the channels to take; all when None, where grey stored as colour is one
     axes : order of the axes for files that do not say it
     pixel_size_um : (y, x) for files that do not say it
+    wish : Ctrl-C, met between two files
     """
 
     def __init__(
@@ -59,12 +61,15 @@ class SampleLoader:
         channels: Sequence[str | int] | None = None,
         axes: str | None = None,
         pixel_size_um: PixelSize | None = None,
+        wish: StopWish | None = None,
     ) -> None:
         self.normalisation, self.channels, self.axes = normalisation, channels, axes
         self.known_pixel_size = pixel_size_um
         self.names: tuple[str, ...] = ()
         self.pixel_sizes: set[PixelSize | None] = set()
         self.kind: str | None = None
+        self.held_bytes = 0
+        self.wish = wish or StopWish()
 
     def load(self, pairs: Sequence[Pair], stage: Stage) -> list[Sample]:
         """Read all pairs; `stage` moves by one for each.
@@ -74,13 +79,15 @@ class SampleLoader:
         InputError
             An image or mask cannot be read, or does not fit the others.
         MemoryBudgetError
-            Decoded, they would take more than half of the memory that is free.
+            They would take more than half of the memory that is free.
         """
         samples: list[Sample] = []
-        allowed = available_memory() // 2
+        allowed = self.held_bytes + available_memory() // 2
         for pair in pairs:
+            self.wish.check("nothing was written")
             samples.append(self.read(pair))
-            check_budget((s.image.shape for s in samples), len(self.names), allowed)
+            self.held_bytes += sample_bytes(samples[-1])
+            check_budget(self.held_bytes, allowed)
             stage.advance()
         return samples
 
@@ -89,8 +96,12 @@ class SampleLoader:
 
         A label image with a single cell looks binary, so one file that holds several labels decides for all.
         """
-        kinds = (read_pair_labels(pair).kind for pair in pairs)
-        self.kind = "labels" if "labels" in kinds else "binary"
+        self.kind = "binary"
+        for pair in pairs:
+            self.wish.check("nothing was written")
+            if read_pair_labels(pair).kind == "labels":
+                self.kind = "labels"
+                return
 
     def read(self, pair: Pair) -> Sample:
         """Read one pair."""

@@ -11,8 +11,6 @@ from cellmonai.core.errors import MemoryBudgetError
 from cellmonai.core.units import readable_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
     from numpy.typing import NDArray
 
 
@@ -30,18 +28,22 @@ class Sample:
     count: int
 
 
-def check_budget(shapes: Iterable[Sequence[int]], channels: int, budget_bytes: int) -> None:
-    """Refuse a training set that does not fit in memory before any of it is decoded.
+def sample_bytes(sample: Sample) -> int:
+    """Give what a sample takes in memory in training: image, labels, target, foreground indices and maps."""
+    return int(sample.image.nbytes + 3 * sample.labels.nbytes + 8 * np.count_nonzero(sample.labels))
+
+
+def check_budget(needed: int, allowed: int) -> None:
+    """Refuse a training set that does not fit in memory; both in bytes.
 
     Raises
     ------
     MemoryBudgetError
-        The decoded images with their label images need more than `budget_bytes`.
+        More is needed than allowed.
     """
-    needed = sum(int(np.prod(shape[-2:], dtype=np.int64)) * (4 * channels + 4) for shape in shapes)
-    if needed > budget_bytes:
+    if needed > allowed:
         raise MemoryBudgetError(
-            f"the images need {readable_bytes(needed)} once decoded, {readable_bytes(budget_bytes)} are allowed",
+            f"the images read so far need {readable_bytes(needed)} of memory, {readable_bytes(allowed)} are allowed",
             where="data",
             cure="train on crops of them, or on fewer with data.select",
         )

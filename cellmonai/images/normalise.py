@@ -36,9 +36,9 @@ class Scaling:
 class Normalisation:
     """How the scaling of an image is found.
 
-    `percentile` maps the percentiles `low` and `high` of each channel to 0 and 1, without clipping; `range` does the
-    same with the intensities `low` and `high` themselves; `zscore` gives mean 0 and standard deviation 1; `none`
-    leaves the values as they are.
+    `percentile` maps the percentiles `low` and `high` of each channel to 0 and 1, without clipping; where they are
+    equal, the greatest value takes the place of the higher one. `range` does the same with the intensities `low` and
+    `high` themselves; `zscore` gives mean 0 and standard deviation 1; `none` leaves the values as they are.
     """
 
     method: Method = "percentile"
@@ -57,6 +57,8 @@ class Normalisation:
         match self.method:
             case "percentile":
                 low, high = (float(v) for v in np.percentile(channel, (self.low, self.high)))
+                if low == high:  # less foreground than the percentile leaves above it: scale to the brightest pixel
+                    high = float(channel.max())
             case "range":
                 low, high = self.low, self.high
             case "zscore":

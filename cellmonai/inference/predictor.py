@@ -98,12 +98,14 @@ class Predictor:
         The network itself runs, where it is and as it is at the moment of the call, in evaluation mode; its modes are
         put back after every window. Results differ from those of a finished network in the last bits only.
         """
+        where = next(net.parameters()).device
         return _LivePredictor(
             net,
             radius_px=radius_px,
             divisor=divisor,
             tile_exact=tile_exact,
-            device=str(next(net.parameters()).device),
+            # torch numbers every device, "mps:0" too, and only CUDA devices are told apart by number
+            device=str(where) if where.type == "cuda" else where.type,
             precision=precision,
             window=window,
             stitch=stitch,

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from cellmonai.core.errors import InputError
 from cellmonai.core.files import atomic_file
-from cellmonai.images.normalise import Normalisation
+from cellmonai.images.normalise import Method, Normalisation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,6 +24,8 @@ FORMAT = 1
 _KEY = "cellmonai"
 _HEADER_BYTES_MAX = 1 << 20
 _TENSORS_MAX = 10_000
+_CHANNELS_MAX = 1_000
+_RADIUS_MAX = 100_000
 _CURE = "train or copy the model again"
 
 
@@ -109,6 +111,7 @@ def read_tensors(path: Path) -> dict[str, NDArray[np.generic]]:
 def _card_of(path: Path, document: dict[str, Any]) -> ModelCard:
     try:
         document["normalisation"] = Normalisation(**document["normalisation"])
+        _check_types(document)
         for key in ("channel_names", "outputs"):
             document[key] = tuple(document[key])
         if document["pixel_size_um"] is not None:
@@ -117,6 +120,24 @@ def _card_of(path: Path, document: dict[str, Any]) -> ModelCard:
         return ModelCard(**document)
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"has a card that cannot be read ({error})", where=str(path), cure=_CURE) from error
+
+
+def _check_types(document: dict[str, Any]) -> None:
+    """Check what would otherwise fail later, or ask for memory without end."""
+    fits = {
+        "network": isinstance(document["network"], str),
+        "parameters": isinstance(document["parameters"], dict),
+        "operating_point": isinstance(document["operating_point"], dict),
+        "channels": isinstance(document["channels"], int) and 1 <= document["channels"] <= _CHANNELS_MAX,
+        "channel_names": len(document["channel_names"]) == document["channels"],
+        "outputs": "foreground" in document["outputs"],
+        "normalisation": document["normalisation"].method in get_args(Method),
+        "radius_px": isinstance(document["radius_px"], int) and 0 <= document["radius_px"] < _RADIUS_MAX,
+        "divisor": isinstance(document["divisor"], int) and 1 <= document["divisor"] < _RADIUS_MAX,
+    }
+    for name, fit in fits.items():
+        if not fit:
+            raise ValueError(f"{name} does not fit")
 
 
 def _read_header(path: Path) -> dict[str, Any]:

@@ -44,7 +44,7 @@ class NetworkFacts:
     tile_exact: bool
 
 
-_WIDTH = Parameter(32, "feature maps of the first level; time and memory grow with its square", 2, 512)
+_WIDTH = Parameter(32, "feature maps of the first level; twice as many take about three times as long", 2, 512)
 _DROPOUT = Parameter(0.0, "share of the features left out at random in training", 0.0, 0.9)
 
 NETWORKS: tuple[NetworkRow, ...] = (

@@ -38,8 +38,8 @@ AUGMENTATIONS: ParameterTable = {
     },
     "RandZoom": {  # 3 ms
         "prob": _prob(0.3),
-        "min_zoom": Parameter(0.8, "smallest factor", 0.1, 10.0),
-        "max_zoom": Parameter(1.25, "greatest factor", 0.1, 10.0),
+        "min_zoom": Parameter(0.8, "smallest factor", 0.5, 10.0),
+        "max_zoom": Parameter(1.25, "greatest factor", 0.5, 10.0),
         "padding_mode": _PADDING,
     },
     "Rand2DElastic": {  # 20 ms

@@ -71,7 +71,9 @@ class Course:
     def progress(self, trainer: SupervisedTrainer) -> float:
         """Share of the run that is done, by steps or by time, whichever is further."""
         done: float = trainer.state.iteration / (trainer.state.max_epochs * trainer.state.epoch_length)
-        return min(1.0, max(done, self.seconds / self.limit_s if self.limit_s else 0.0))
+        if self.limit_s is not None:
+            done = max(done, self.seconds / max(self.limit_s - self.validating_s, 1e-3))
+        return min(1.0, done)
 
     def time_is_up(self) -> bool:
         """Whether the next validation would end after the time budget."""
@@ -109,8 +111,9 @@ def attach_handlers(
         if due and course.stopped_by != "interrupt":
             scores = _validate(engine, course, validation, settings.monitor)
             schedule.after_validation(scores.gain(settings.monitor))
-            if settings.early_stopping and course.since_gain >= settings.early_stopping and not last:
-                course.stopped_by = "early_stopping"
+            early = settings.early_stopping > 0 and course.since_gain >= settings.early_stopping
+            if not last and (early or course.time_is_up()):  # no time for another validation
+                course.stopped_by = "early_stopping" if early else "max_minutes"
                 engine.terminate()
         mean_loss = sum(course.losses) / len(course.losses)
         course.losses.clear()

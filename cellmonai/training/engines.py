@@ -37,11 +37,12 @@ def make_trainer(
     MONAI's own mixed precision is hard-wired to CUDA and float16, so the step brings its own.
     """
     bf16 = settings.precision == "bf16" or (settings.precision == "auto" and _has_bf16(device))
+    layout = torch.contiguous_format if device.type == "mps" else torch.channels_last
 
     def step(engine: SupervisedTrainer, batch: Batch) -> dict[str, float]:
         engine.network.train()
         engine.optimizer.zero_grad(set_to_none=True)
-        image = batch["image"].to(device, non_blocking=True, memory_format=torch.channels_last)
+        image = batch["image"].to(device, non_blocking=True, memory_format=layout)
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
             logits = engine.network(image)
         value = engine.loss_function(logits, batch["target"].to(device, non_blocking=True))
@@ -61,7 +62,7 @@ def make_trainer(
             device=device,
             max_epochs=settings.epochs,
             train_data_loader=loader,
-            network=net.to(device).to(memory_format=torch.channels_last),  # type: ignore[call-overload] # missing in the stub
+            network=net.to(device).to(memory_format=layout),  # type: ignore[call-overload] # missing in the stub
             optimizer=make_optimizer(net, settings),
             loss_function=loss.to(device),
             epoch_length=batches_per_epoch,
@@ -96,4 +97,5 @@ def quiet(engine: Engine) -> Engine:
 
 
 def _has_bf16(device: torch.device) -> bool:
-    return device.type == "cuda" and torch.cuda.is_bf16_supported()
+    # torch.cuda.is_bf16_supported counts emulation, which is slower than f32
+    return device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)

@@ -26,7 +26,7 @@ class Schedule:
     def __init__(self, optimizer: torch.optim.Optimizer, settings: Training) -> None:
         self.optimizer, self.kind, self.highest = optimizer, settings.schedule, settings.learning_rate
         self._plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
-            optimizer, mode="max", factor=_FACTOR, patience=_PATIENCE
+            optimizer, mode="max", factor=_FACTOR, patience=_PATIENCE, threshold_mode="abs", threshold=0.0
         )
 
     @property

@@ -97,17 +97,18 @@ def train(
 
 @contextmanager
 def _memory_errors() -> Iterator[None]:
-    """Tell the two ways in which torch runs out of memory from faults of ours."""
+    """Tell the ways in which torch runs out of memory from faults of ours."""
     try:
         yield
-    except torch.OutOfMemoryError as error:
-        cure = "lower training.batch_size or sampling.patch"
-        raise MemoryBudgetError("the device's memory does not hold a batch", where="training", cure=cure) from error
-    except RuntimeError as error:
-        if "DataLoader worker" not in str(error):
+    except RuntimeError as error:  # torch.OutOfMemoryError is one; the CPU allocator raises a plain one
+        text = str(error)
+        if isinstance(error, torch.OutOfMemoryError) or "allocate memory" in text:
+            what, cure = "memory does not hold a batch", "lower training.batch_size or sampling.patch"
+        elif "exited unexpectedly" in text or "is killed by signal" in text:
+            what, cure = "a process that prepares crops was killed", "free memory, or set training.workers to 0"
+        else:
             raise
-        cure = "free memory, or set training.workers to 0"
-        raise MemoryBudgetError("a process that prepares crops was killed", where="training", cure=cure) from error
+        raise MemoryBudgetError(what, where="training", cure=cure) from error
 
 
 def _validation(recipe: Recipe, samples: Sequence[Sample], net: nn.Module, loss: nn.Module) -> Validation:

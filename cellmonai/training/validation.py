@@ -47,10 +47,13 @@ class Scores:
         return found
 
     def gain(self, monitor: str) -> float:
-        """Give the score as something of which more is better; an undefined one is worse than any."""
+        """Give the score as something of which more is better.
+
+        A ratio is undefined where there was nothing to find and nothing was found, which could not be better.
+        """
         value = self.value(monitor)
         if value is None:
-            return -np.inf
+            return 1.0
         return -value if monitor in ("val_loss", "val_count_mae") else value
 
 

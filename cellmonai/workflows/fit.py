@@ -98,6 +98,7 @@ def fit(
             channels=loaded.recipe.data.channels,
             axes=loaded.recipe.data.axes,
             pixel_size_um=loaded.recipe.data.pixel_size_um,
+            wish=wish,
         )
         loader.decide_kind([*split.train, *split.validation])
         with reporter.stage("reading images", len(split.train) + len(split.validation)) as stage:
@@ -127,6 +128,9 @@ def _note_split(split: Split, data: Data, reporter: Reporter) -> None:
 def _note_input(loader: SampleLoader, samples: Sequence[Sample], reporter: Reporter) -> None:
     facts = loader.facts()
     size = f"{facts.pixel_size_um[0]:g} x {facts.pixel_size_um[1]:g} µm" if facts.pixel_size_um else "unknown"
+    if len(loader.pixel_sizes) > 1:
+        size = "not the same in all images"
+        reporter.warn("pixel_sizes", "the images have different pixel sizes, so the same cells differ in size there")
     cells = sum(sample.count for sample in samples)
     reporter.note(f"channels: {', '.join(facts.channels)}; pixel size: {size}; {cells:,} cells to learn from")
     if loader.kind == "binary":

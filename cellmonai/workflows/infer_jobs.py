@@ -121,6 +121,10 @@ def _channels(source: ImageSource, card: ModelCard, wanted: Sequence[str]) -> tu
             )
         return chosen
     count = source.shape[0]
+    # by name where the names say something: numbers only say where a channel lies in files with as many channels
+    named = not any(name.isdecimal() for name in card.channel_names)
+    if (named or count == card.channels) and set(card.channel_names) <= set(source.channels):
+        return tuple(source.channels.index(name) for name in card.channel_names)
     # three channels may be grey stored as colour, which only the pixels tell
     if count == card.channels or (count == 3 and card.channels == 1):
         return tuple(range(count))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import multiprocessing
 import os
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from cellmonai.core import locks
 from cellmonai.core.errors import InterruptedRunError, LockedError, OutputError
 from cellmonai.core.files import atomic_file, atomic_folder, refuse_existing, sha256_of, write_json, write_text
 from cellmonai.core.interrupts import stop_wish
@@ -93,6 +95,16 @@ def test_a_lock_keeps_others_out_and_dies_with_its_process(tmp_path: Path) -> No
     process.join()
     with folder_lock(tmp_path / "out"):
         pass
+
+
+def test_a_file_system_without_locks_does_not_stop_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(descriptor: int) -> None:
+        raise OSError(errno.ENOLCK, "no locks here")
+
+    monkeypatch.setattr(locks, "_lock", refuse)
+    with folder_lock(tmp_path / "out"):
+        (tmp_path / "out" / "file").write_text("")
+    assert (tmp_path / "out" / "file").exists()
 
 
 def test_a_lock_takes_away_the_folder_it_made_when_nothing_came_into_it(tmp_path: Path) -> None:

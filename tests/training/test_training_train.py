@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import multiprocessing
 import sys
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,7 +25,7 @@ from cellmonai.training.engines import make_optimizer
 from cellmonai.training.operating_point import choose_threshold
 from cellmonai.training.schedule import Schedule
 from cellmonai.training.train import Trained, train
-from cellmonai.training.validation import score
+from cellmonai.training.validation import Scores, Validation, score
 from cellmonai.training.workers import worker_count
 
 
@@ -95,6 +95,21 @@ def test_the_time_budget_ends_training_with_a_validated_epoch() -> None:
     trained = _train(_recipe(epochs=10_000, max_minutes=0.02))
     assert trained.stopped_by == "max_minutes"
     assert trained.history[-1].scores is not None
+
+
+def test_no_second_validation_begins_when_there_is_no_time_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    ends: list[float] = []
+    run = Validation.run
+
+    def slow(self: Validation) -> Scores:
+        time.sleep(1.0)
+        ends.append(time.monotonic())
+        return run(self)
+
+    monkeypatch.setattr(Validation, "run", slow)
+    trained = _train(_recipe(epochs=10_000, max_minutes=1.5 / 60))
+    assert trained.stopped_by == "max_minutes"
+    assert len(ends) == 1
 
 
 def test_early_stopping_ends_training_that_gains_nothing() -> None:
@@ -185,6 +200,7 @@ def test_cosine_rises_and_then_falls_to_a_hundredth() -> None:
 
 def test_plateau_halves_the_rate_after_validations_without_a_gain() -> None:
     assert _rates("plateau", [0.5] * 8)[-1] == 0.5
+    assert _rates("plateau", [-2.0] * 8)[-1] == 0.5  # a count error, which is negative as a gain
     assert _rates("plateau", [0.1 * i for i in range(8)])[-1] == 1.0
     assert set(_rates("constant", [0.5] * 8)) == {1.0}
 
@@ -215,7 +231,17 @@ def test_an_empty_field_that_stays_empty_has_no_f1_and_no_count_error() -> None:
     scores = score([empty], [np.zeros((32, 32), np.float32)], InstanceSettings(), val_loss=0.0)
     assert scores.val_f1_50 is None
     assert scores.val_count_mae == 0.0
-    assert scores.gain("val_f1_50") == -math.inf
+    assert scores.gain("val_f1_50") == 1.0
+
+
+def test_among_empty_fields_the_threshold_that_invents_no_cells_is_chosen() -> None:
+    probability = np.zeros((32, 32), np.float32)
+    probability[8:16, 8:16] = 0.5  # a shadow that a low threshold takes for a cell
+    empty = Sample("a", np.zeros((1, 32, 32), np.float32), np.zeros((32, 32), np.int32), 0)
+    settings, _ = choose_threshold(
+        [empty], [probability], InstanceSettings(), monitor="val_f1_50", val_loss=0.0, reporter=Silent()
+    )
+    assert settings.threshold > 0.5
 
 
 def test_workers_are_as_many_as_asked_for() -> None:

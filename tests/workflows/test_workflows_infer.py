@@ -178,6 +178,16 @@ def test_channels_are_chosen_by_number_or_name(model: Path, channel: str) -> Non
     assert np.array_equal(maps_of("chosen"), maps_of("alone", "y"))
 
 
+def test_channels_are_found_by_the_names_they_had_in_training(tmp_path: Path) -> None:
+    model = write_random_model(tmp_path / "model.safetensors", channels=2)  # of nuclei and membrane, in this order
+    pixels = noise(3, 70, 101)
+    names = {"axes": "CYX", "Channel": {"Name": ["membrane", "other", "nuclei"]}}
+    write_image(Path("x.ome.tif"), pixels, metadata=names)
+    run(Path("x.ome.tif"), model, output=Path("found"))
+    run(Path("x.ome.tif"), model, output=Path("given"), channels=("nuclei", "membrane"))
+    assert np.array_equal(maps_of("found"), maps_of("given"))
+
+
 def test_two_channels_go_in_in_the_order_given(tmp_path: Path) -> None:
     model = write_random_model(tmp_path / "model.safetensors", channels=2)
     image = write_image(Path("x.tif"), noise(3, 70, 101), metadata={"axes": "CYX"})

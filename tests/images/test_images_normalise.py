@@ -1,0 +1,41 @@
+"""Intensities are scaled by numbers of the whole image, also where the image is nearly empty."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cellmonai.images.normalise import Normalisation
+
+
+def test_percentiles_become_0_and_1_in_every_channel() -> None:
+    image = np.stack([np.arange(10_000.0), 10 * np.arange(10_000.0)]).reshape(2, 100, 100)
+    scaled = Normalisation("percentile", 1.0, 99.0).scaling_for(image).apply(image)
+    assert np.percentile(scaled[0], [1, 99]) == pytest.approx([0, 1], abs=1e-4)
+    assert scaled[0] == pytest.approx(scaled[1], abs=1e-5)
+    assert scaled.dtype == np.float32
+
+
+def test_a_single_cell_on_a_flat_ground_is_scaled_to_1() -> None:
+    image = np.zeros((1, 512, 512), np.uint16)
+    image[0, 100:120, 100:120] = 4000  # fewer pixels than the upper percentile leaves above it
+    assert Normalisation().scaling_for(image).apply(image).max() == 1.0
+
+
+@pytest.mark.parametrize("method", ["percentile", "zscore"])
+def test_a_constant_image_is_flat_and_finite(method: str) -> None:
+    image = np.full((1, 8, 8), 77, np.uint8)
+    assert not Normalisation(method).scaling_for(image).apply(image).any()  # type: ignore[arg-type] # parametrised
+
+
+def test_a_range_is_taken_at_its_word_and_none_changes_nothing() -> None:
+    image = np.array([[[0, 50, 100, 200]]], np.uint8)
+    assert Normalisation("range", 50, 150).scaling_for(image).apply(image).ravel().tolist() == [-0.5, 0, 0.5, 1.5]
+    assert Normalisation("none").scaling_for(image).apply(image).ravel().tolist() == [0, 50, 100, 200]
+
+
+def test_zscore_gives_mean_0_and_deviation_1() -> None:
+    image = np.random.default_rng(0).normal(100, 20, (1, 64, 64))
+    scaled = Normalisation("zscore").scaling_for(image).apply(image)
+    assert scaled.mean() == pytest.approx(0, abs=1e-4)
+    assert scaled.std() == pytest.approx(1, abs=1e-4)
