@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cellmonai.core.errors import InterruptedRunError
-from cellmonai.core.files import refuse_existing, write_text
+from cellmonai.core.files import refuse_existing, sha256_of, write_text
 from cellmonai.core.interrupts import stop_wish
 from cellmonai.core.locks import folder_lock
 from cellmonai.core.progress import Reporter, Silent
@@ -214,6 +214,7 @@ def _write(
     write_curves(run / "curves.png", columns, monitor=monitor, best_epoch=trained.best_epoch, overwrite=True)
     model = run / "model.safetensors"
     write_model(model, card, tensors_of(trained.net), overwrite=True)
+    record.facts |= {"model_sha256": sha256_of(model), "data_fingerprint": card.data_fingerprint}
     record.write(run / "run.json", reporter.warnings)
     if trained.stopped_by == "interrupt":
         cure = f"the best epoch so far, {trained.best_epoch}, is kept in {model}"

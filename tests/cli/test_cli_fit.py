@@ -18,6 +18,7 @@ import tifffile
 from conftest import run_cellmonai
 
 from cellmonai.core.errors import CellmonaiError, InputError, LockedError, OutputError, RecipeError, UsageError
+from cellmonai.core.files import sha256_of
 from cellmonai.core.locks import folder_lock
 from cellmonai.core.progress import Silent
 from cellmonai.models.file import read_card
@@ -89,6 +90,9 @@ def test_the_run_says_which_images_it_learnt_from(finished: subprocess.Completed
     assert record["status"] == "done"
     assert sorted(record["split"]["train"] + record["split"]["validation"]) == [f"cells_{c}" for c in "abcdef"]
     assert record["split"]["test"] == []
+    model = recipe.parent / "run" / "model.safetensors"
+    assert record["model_sha256"] == sha256_of(model)
+    assert record["data_fingerprint"] == read_card(model).data_fingerprint
 
 
 def test_the_resolved_recipe_trains_the_same_model(
