@@ -16,6 +16,7 @@ from cellmonai.cli.evaluate import evaluate
 from cellmonai.cli.fit import fit
 from cellmonai.cli.infer import infer
 from cellmonai.cli.recipe import recipe_app
+from cellmonai.core.text import printable
 
 _EXAMPLES = """Segment and count cells in microscopy images.
 
@@ -78,5 +79,6 @@ def main() -> None:
     except Exception as error:
         if wants_debug():
             raise
-        sys.stderr.write(f"error: {type(error).__name__}: {error}; this is a fault of cellmonai, see --debug.\n")
+        what = printable(f"{type(error).__name__}: {error}")
+        sys.stderr.write(f"error: {what}; this is a fault of cellmonai, see --debug.\n")
         sys.exit(70)

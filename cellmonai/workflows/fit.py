@@ -208,6 +208,7 @@ def _write(
 ) -> FitResult:
     """Write the run folder; its record comes last and makes the run a finished one."""
     columns = history_columns(trained.history)
+    (run / "run.json").unlink(missing_ok=True)  # an old record must not call a run finished that is being rewritten
     write_text(run / "recipe.toml", resolved_toml(recipe), overwrite=True)
     write_csv(run / "history.csv", columns, decimals=_DECIMALS, overwrite=True)
     monitor = recipe.training.monitor

@@ -130,6 +130,20 @@ def test_an_existing_run_is_refused_and_replaced_when_told(recipe: Path, tmp_pat
     assert (tmp_path / "run" / "history.csv").read_text() != "mine"
 
 
+def test_a_run_that_is_rewritten_is_not_called_finished_before_its_end(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _fit(recipe, tmp_path / "run", "training.epochs=1")
+
+    def full_disk(*_: object, **__: object) -> None:
+        raise OutputError("cannot be written", where="model.safetensors")
+
+    monkeypatch.setattr("cellmonai.workflows.fit.write_model", full_disk)
+    with pytest.raises(OutputError):
+        _fit(recipe, tmp_path / "run", "training.epochs=1", overwrite=True)
+    assert not (tmp_path / "run" / "run.json").exists()
+
+
 def test_a_run_folder_has_one_writer(recipe: Path, tmp_path: Path) -> None:
     with folder_lock(tmp_path / "run"), pytest.raises(LockedError, match="another run is writing here"):
         _fit(recipe, tmp_path / "run", "training.epochs=1")
