@@ -8,6 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# a plain run draws the same examples every time; HYPOTHESIS_PROFILE=explore draws new and more ones
+settings.register_profile("plain", derandomize=True, deadline=None)
+settings.register_profile("explore", max_examples=1000, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "plain"))
 
 sys.path.insert(0, str(Path(__file__).parent))  # tests/painting.py for every folder
 

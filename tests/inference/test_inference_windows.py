@@ -27,7 +27,7 @@ def lattices(draw: st.DrawFn) -> tuple[Lattice, int, int, int]:
     return make_lattice(shape, window=window, halo=halo, divisor=divisor), window, halo_of(halo, divisor), divisor
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(lattices())
 def test_cores_cover_every_pixel_of_the_padded_image_once(case: tuple[Lattice, int, int, int]) -> None:
     lattice, *_ = case
@@ -37,7 +37,7 @@ def test_cores_cover_every_pixel_of_the_padded_image_once(case: tuple[Lattice, i
     assert (seen == 1).all()
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(lattices())
 def test_every_window_reads_its_core_and_a_halo_cut_at_the_padded_edge(case: tuple[Lattice, int, int, int]) -> None:
     lattice, _, halo, _ = case
@@ -51,7 +51,7 @@ def test_every_window_reads_its_core_and_a_halo_cut_at_the_padded_edge(case: tup
         assert min(expected[3], columns) <= window.read.col1 <= columns
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(lattices())
 def test_windows_begin_and_end_at_multiples_of_the_divisor(case: tuple[Lattice, int, int, int]) -> None:
     lattice, _, _, divisor = case
@@ -60,7 +60,7 @@ def test_windows_begin_and_end_at_multiples_of_the_divisor(case: tuple[Lattice, 
             assert all(edge % divisor == 0 for edge in (box.row0, box.col0, box.row1, box.col1))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(lattices())
 def test_no_window_is_larger_than_asked_for_or_smaller_than_the_network_takes(
     case: tuple[Lattice, int, int, int],
@@ -70,7 +70,7 @@ def test_no_window_is_larger_than_asked_for_or_smaller_than_the_network_takes(
     assert min(min(window.read.shape) for window in lattice.windows) >= 2 * divisor
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(lattices())
 def test_windows_of_an_image_have_one_size_give_or_take_a_divisor(case: tuple[Lattice, int, int, int]) -> None:
     lattice, _, _, divisor = case
@@ -79,7 +79,7 @@ def test_windows_of_an_image_have_one_size_give_or_take_a_divisor(case: tuple[La
         assert max(lengths) - min(lengths) <= divisor
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(lattices())
 def test_the_padding_of_a_window_is_what_lies_beyond_the_image(case: tuple[Lattice, int, int, int]) -> None:
     lattice, *_ = case

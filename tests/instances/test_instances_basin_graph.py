@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from painting import Disc, paint, scattered_discs
@@ -62,7 +62,6 @@ def test_the_strip_height_changes_no_label(strip_rows: int, rule: str) -> None:
 
 
 @given(mask=masks, rule=any_rule, strip_rows=st.integers(1, 25))
-@settings(deadline=None)
 def test_any_strip_height_gives_the_labels_of_the_whole(mask: NDArray[np.bool_], rule: Rule, strip_rows: int) -> None:
     np.testing.assert_array_equal(
         split_mask(mask, rule=rule, strip_rows=strip_rows), split_mask(mask, rule=rule, strip_rows=mask.shape[0])
@@ -70,20 +69,17 @@ def test_any_strip_height_gives_the_labels_of_the_whole(mask: NDArray[np.bool_],
 
 
 @given(mask=masks, rule=any_rule)
-@settings(deadline=None)
 def test_labels_cover_exactly_the_foreground(mask: NDArray[np.bool_], rule: Rule) -> None:
     np.testing.assert_array_equal(split_mask(mask, rule=rule) > 0, mask)
 
 
 @given(mask=masks, rule=any_rule)
-@settings(deadline=None)
 def test_every_label_is_one_8_connected_region(mask: NDArray[np.bool_], rule: Rule) -> None:
     labels = split_mask(mask, rule=rule)
     assert skimage_label(labels, connectivity=2).max(initial=0) == labels.max(initial=0)
 
 
 @given(mask=masks, rule=any_rule)
-@settings(deadline=None)
 def test_labels_are_numbered_by_their_first_raster_pixel(mask: NDArray[np.bool_], rule: Rule) -> None:
     labels = split_mask(mask, rule=rule)
     present, first = np.unique(labels, return_index=True)
@@ -93,7 +89,6 @@ def test_labels_are_numbered_by_their_first_raster_pixel(mask: NDArray[np.bool_]
 
 
 @given(mask=masks)
-@settings(deadline=None)
 def test_cells_never_reach_across_components(mask: NDArray[np.bool_]) -> None:
     cells, components = split_mask(mask, rule=AUTO), split_mask(mask, rule=NoSplit())
     pairs = np.unique(np.stack([cells[mask], components[mask]]), axis=1)
@@ -101,7 +96,6 @@ def test_cells_never_reach_across_components(mask: NDArray[np.bool_]) -> None:
 
 
 @given(mask=masks)
-@settings(deadline=None)
 def test_a_rule_that_allows_any_persistence_gives_the_components(mask: NDArray[np.bool_]) -> None:
     np.testing.assert_array_equal(
         split_mask(mask, rule=PersistenceRule(h_px=300.0, r=1.0)), split_mask(mask, rule=NoSplit())

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from skimage.measure import label as skimage_label
@@ -21,7 +21,6 @@ label_images = arrays(np.uint8, array_shapes(min_dims=2, max_dims=2, max_side=24
 
 @pytest.mark.parametrize("connectivity", [4, 8])
 @given(image=label_images)
-@settings(deadline=None)
 def test_components_are_scikit_images(image: NDArray[np.uint8], connectivity: int) -> None:
     expected = skimage_label(image, connectivity=1 if connectivity == 4 else 2)
     np.testing.assert_array_equal(label_components(image, connectivity=4 if connectivity == 4 else 8), expected)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from painting import Disc, paint
@@ -27,7 +27,6 @@ def heights_of(mask: NDArray[np.bool_], **options: int) -> NDArray[np.uint32]:
 
 
 @given(mask=masks.filter(lambda mask: not mask.all()))
-@settings(deadline=None)
 def test_distances_are_scipys(mask: NDArray[np.bool_]) -> None:
     expected = np.rint(ndimage.distance_transform_edt(mask) ** 2)
     np.testing.assert_array_equal(squared_distance(mask), expected)
@@ -51,7 +50,6 @@ def test_the_smoothing_weights_are_a_gaussian_of_one_pixel_that_sums_to_256() ->
 
 
 @given(mask=masks.filter(lambda mask: not mask.all()))
-@settings(deadline=None)
 def test_heights_are_smoothed_distances_in_whole_numbers(mask: NDArray[np.bool_]) -> None:
     kernel = [*SMOOTHING_WEIGHTS[:0:-1], *SMOOTHING_WEIGHTS]
     depth = np.rint(256 * ndimage.distance_transform_edt(mask)).astype(np.int64)
@@ -64,7 +62,6 @@ def test_the_highest_height_fits_its_integer() -> None:
 
 
 @given(mask=masks, strip_rows=st.integers(1, 25), margin=st.integers(1, 6))
-@settings(deadline=None)
 def test_strips_carry_their_neighbours_heights(mask: NDArray[np.bool_], strip_rows: int, margin: int) -> None:
     framed = np.pad(heights_of(mask, strip_rows=mask.shape[0]), margin)
     for strip in height_strips(mask, strip_rows=strip_rows, margin=margin):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from painting import Disc, paint
@@ -83,7 +83,6 @@ def test_a_full_mask_is_one_object() -> None:
 
 
 @given(mask=arrays(np.bool_, array_shapes(min_dims=2, max_dims=2, max_side=24)), least=st.integers(0, 20))
-@settings(deadline=None)
 def test_found_and_removed_add_up(mask: NDArray[np.bool_], least: int) -> None:
     everything = find_instances(mask, InstanceSettings(min_area_px=0)).count
     found = find_instances(mask, InstanceSettings(min_area_px=least, border="exclude"))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from painting import Disc, paint
@@ -28,28 +28,24 @@ def disc(radius_px: int) -> NDArray[np.bool_]:
 
 
 @given(mask=masks, radius_px=radii)
-@settings(deadline=None)
 def test_dilation_takes_what_lies_outside_for_background(mask: NDArray[np.bool_], radius_px: int) -> None:
     expected = ndimage.binary_dilation(mask, disc(radius_px), border_value=0)
     np.testing.assert_array_equal(dilate(mask, radius_px), expected)
 
 
 @given(mask=masks, radius_px=radii)
-@settings(deadline=None)
 def test_erosion_takes_what_lies_outside_for_foreground(mask: NDArray[np.bool_], radius_px: int) -> None:
     expected = ndimage.binary_erosion(mask, disc(radius_px), border_value=1)
     np.testing.assert_array_equal(erode(mask, radius_px), expected)
 
 
 @given(mask=masks, radius_px=radii)
-@settings(deadline=None)
 def test_opening_only_removes_and_closing_only_adds(mask: NDArray[np.bool_], radius_px: int) -> None:
     assert not (open_mask(mask, radius_px) & ~mask).any()
     assert not (mask & ~close_mask(mask, radius_px)).any()
 
 
 @given(mask=masks)
-@settings(deadline=None)
 def test_holes_are_filled_as_scipy_does(mask: NDArray[np.bool_]) -> None:
     np.testing.assert_array_equal(fill_holes(mask), ndimage.binary_fill_holes(mask))
 

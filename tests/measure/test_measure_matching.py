@@ -64,7 +64,7 @@ def test_instances_are_matched_at_half_overlap(
 
 
 @given(small_labels, small_labels, thresholds)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_the_assignment_is_the_best_of_all(true: NDArray[Any], predicted: NDArray[Any], threshold: float) -> None:
     counts = match_labels(true, predicted, threshold)
     pairs, iou_sum = brute_force(true, predicted, threshold)
@@ -91,7 +91,7 @@ def test_a_crowded_field_is_matched_as_scipy_assigns_it(threshold: float) -> Non
 
 
 @given(small_labels, small_labels, thresholds, st.permutations(range(1, 5)))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_relabelling_changes_nothing(
     true: NDArray[Any], predicted: NDArray[Any], threshold: float, names: list[int]
 ) -> None:
@@ -102,7 +102,7 @@ def test_relabelling_changes_nothing(
 
 
 @given(small_labels, small_labels, thresholds)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_swapping_truth_and_prediction_swaps_fp_and_fn(
     true: NDArray[Any], predicted: NDArray[Any], threshold: float
 ) -> None:
@@ -112,7 +112,7 @@ def test_swapping_truth_and_prediction_swaps_fp_and_fn(
 
 
 @given(small_labels, small_labels, small_labels, small_labels, thresholds)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_counts_add_over_images(
     a: NDArray[Any], b: NDArray[Any], c: NDArray[Any], d: NDArray[Any], threshold: float
 ) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from painting import Disc, paint, scattered_discs
@@ -71,7 +71,6 @@ def test_orientation_equals_scikit_images() -> None:
 
 
 @given(labels=arrays(np.int32, array_shapes(min_dims=2, max_dims=2, max_side=16), elements=st.integers(0, 4)))
-@settings(deadline=None)
 def test_perimeters_of_any_labels_equal_scikit_images(labels: NDArray[np.int32]) -> None:
     np.testing.assert_allclose(
         table_of(labels)["perimeter_px"], from_scikit_image(labels, "perimeter"), rtol=ROUNDING, atol=ROUNDING
