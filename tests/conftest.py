@@ -6,9 +6,15 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+from cellmonai.kernels.library import VARIABLE, kernel_name, library
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # a plain run draws the same examples every time; HYPOTHESIS_PROFILE=explore draws new and more ones
 settings.register_profile("plain", derandomize=True, deadline=None)
@@ -43,6 +49,18 @@ def oracle_folder() -> Path:
 def small_data() -> Path:
     """Small CC0 images kept beside the tests."""
     return Path(__file__).parent / "data"
+
+
+@pytest.fixture(scope="module", params=["c", "numpy"])
+def kernels(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Run a module's tests with the compiled kernels and again with their NumPy twins."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(VARIABLE, request.param)
+        library.cache_clear()
+        if kernel_name() != request.param:
+            pytest.skip("the compiled kernels are not built here: install the package with a C compiler, as -e .")
+        yield request.param
+    library.cache_clear()
 
 
 def run_cellmonai(

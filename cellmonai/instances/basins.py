@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from cellmonai.instances import compiled
+from cellmonai.instances.regions import COLUMNS, EXIT_TO, IS_SEED, PEAK_HEIGHT, PEAK_PIXEL, add_sums
 from cellmonai.instances.unite import follow_to_roots
+from cellmonai.kernels.library import library
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,32 +21,45 @@ _Kind = TypeVar("_Kind", bound=np.generic)
 
 
 @dataclass(frozen=True, slots=True)
-class StripBasins:
-    """The basins of a strip, numbered from 0 in raster order of their roots.
-
-    A root is a peak, or an exit: a pixel whose greatest neighbour lies in the strip above or below.
+class StripRegions:
+    """The regions of a strip, and what the strips above and below must know to join them.
 
     Parameters
     ----------
-    basin : intp, one per foreground pixel in raster order
-    position : intp, each foreground pixel as row * columns + column of the strip
-    root : intp, place of each basin's root in `position`
-    exit_to : intp, position that the root points to; negative in the strip above, from rows * columns on in the one
-        below, and the root's own position for a peak
+    top : row of the image that the strip begins with
+    ids : int32, shape (rows, X), regions 1..N, 0 is background
+    table : int64, shape (N, COLUMNS), see `regions`
+    edges : touching regions of the strip with their saddles, numbered from 1
+    border_values : the strip's first and last row of what decides on touching across strips: heights of basins
     """
 
-    basin: NDArray[np.intp]
-    position: NDArray[np.intp]
-    root: NDArray[np.intp]
-    exit_to: NDArray[np.intp]
+    top: int
+    ids: NDArray[np.int32]
+    table: NDArray[np.int64]
+    edges: Edges
+    border_values: tuple[NDArray[Any], NDArray[Any]]
 
 
-def find_strip_basins(strip: HeightStrip) -> StripBasins:
+def strip_basins(strip: HeightStrip, *, seed_distance_px: int = 0) -> StripRegions:
     """Let every foreground pixel point to the greatest of its 3 x 3 neighbours and follow the pointers to their ends.
 
     Greater means higher, and among equally high pixels the earlier one in raster order; so no two pixels are equal,
-    pointers never run in circles, and a flat top has one peak.
+    pointers never run in circles, and a flat top has one peak. Basins are numbered in raster order of their roots. A
+    root is a peak, or an exit: a pixel whose greatest neighbour lies in the strip above or below.
     """
+    kernels = library()
+    if kernels is not None:
+        ids, table = compiled.basins(kernels, strip.heights, strip.margin, strip.top, seed_distance_px)
+        found = compiled.edges(kernels, strip.heights, strip.margin, ids, table.shape[0])
+        edges = highest_saddles(*found)
+    else:
+        ids, table = _basins_of(strip, seed_distance_px)
+        edges = touching_pairs(ids, strip.centre)
+    return StripRegions(strip.top, ids, table, edges, (strip.centre[0].copy(), strip.centre[-1].copy()))
+
+
+def _basins_of(strip: HeightStrip, seed_distance_px: int) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """Number the basins of a strip; the twin of kernels/basins.c."""
     columns = strip.columns
     position = np.flatnonzero(strip.centre)
     step = np.array([row * columns + column for row in (-1, 0, 1) for column in (-1, 0, 1)])
@@ -58,9 +74,41 @@ def find_strip_basins(strip: HeightStrip) -> StripBasins:
 
     end = follow_to_roots(pointer)
     root = np.flatnonzero(end == np.arange(end.size))
-    number = np.empty_like(end)
-    number[root] = np.arange(root.size)
-    return StripBasins(number[end], position, root, target[root])
+    number = np.empty(end.size, np.int32)
+    number[root] = np.arange(1, root.size + 1, dtype=np.int32)
+    ids = np.zeros((strip.rows, columns), np.int32)
+    ids.reshape(-1)[position] = number[end]
+
+    table = np.zeros((root.size, COLUMNS), np.int64)
+    at = position[root]
+    row, column = np.divmod(at, columns)
+    table[:, PEAK_HEIGHT] = strip.centre[row, column]
+    table[:, PEAK_PIXEL] = at + strip.top * columns
+    table[:, EXIT_TO] = np.where(target[root] == at, -1, target[root] + strip.top * columns)
+    table[:, IS_SEED] = greatest_in_window(strip, row, column, seed_distance_px)
+    add_sums(ids, strip.top, table)
+    return ids, table
+
+
+def greatest_in_window(
+    strip: HeightStrip, row: NDArray[np.intp], column: NDArray[np.intp], distance_px: int
+) -> NDArray[np.bool_]:
+    """Tell which of some pixels are the greatest of the square window around them.
+
+    Parameters
+    ----------
+    strip : heights with a margin of at least `distance_px`
+    row, column : intp, pixels of the strip
+    distance_px : half the window's width, rounded down; 0 asks for no seeds and gives False for all
+    """
+    greatest = np.full(row.size, distance_px > 0)
+    centre = strip.heights[row + strip.margin, column + strip.margin]
+    for down in range(-distance_px, distance_px + 1):
+        for right in range(-distance_px, distance_px + 1):
+            other = strip.heights[row + (strip.margin + down), column + (strip.margin + right)]
+            # of equally high pixels the earlier one in raster order is greater
+            greatest &= (other < centre) if (down, right) < (0, 0) else (other <= centre)
+    return greatest
 
 
 def _greatest_neighbour(strip: HeightStrip) -> NDArray[np.uint8]:
@@ -115,16 +163,20 @@ def highest_saddles(first: NDArray[np.int64], second: NDArray[np.int64], saddle:
     return Edges(pair >> 32, pair & 0xFFFFFFFF, np.maximum.reduceat(saddle[order], starts))
 
 
-def touching_pairs(basins: NDArray[np.int32], heights: NDArray[np.uint32]) -> Edges:
+def touching_pairs(
+    basins: NDArray[np.integer], heights: NDArray[np.uint32], *, across_rows_only: bool = False
+) -> Edges:
     """Find the edges between the basins of some rows.
 
     Parameters
     ----------
-    basins : int32, shape (Y, X), basin of each pixel, 0 on background
+    basins : integer, shape (Y, X), basin of each pixel, 0 on background
     heights : uint32, shape (Y, X)
+    across_rows_only : leave out pairs of pixels of one row
     """
     parts = []
-    for row_step, column_step in ((0, 1), (1, -1), (1, 0), (1, 1)):  # each of the 8 directions, or its opposite
+    steps = ((0, 1), (1, -1), (1, 0), (1, 1))  # each of the 8 directions, or its opposite
+    for row_step, column_step in steps[across_rows_only:]:
         here, there = _overlap(basins, row_step, column_step)
         differ = here != there
         differ &= here > 0

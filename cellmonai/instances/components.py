@@ -2,49 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from cellmonai.instances import compiled
+from cellmonai.instances.runs import Runs, find_runs
 from cellmonai.instances.unite import unite_pairs
+from cellmonai.kernels.library import library
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-
-@dataclass(frozen=True, slots=True)
-class Runs:
-    """Horizontal runs of equal nonzero value, in raster order.
-
-    Parameters
-    ----------
-    row, start, stop : int64, where each run lies; columns start to stop, half-open
-    value : the runs' values, of the image's dtype
-    """
-
-    row: NDArray[np.int64]
-    start: NDArray[np.int64]
-    stop: NDArray[np.int64]
-    value: NDArray[np.generic]
-
-
-def find_runs(image: NDArray[np.generic]) -> Runs:
-    """Cut the rows of an image into runs of equal value and leave out those of value 0.
-
-    Parameters
-    ----------
-    image : bool or integer, shape (Y, X)
-    """
-    rows, columns = image.shape
-    changes = np.ones((rows, columns), np.bool_)  # where a run starts; a row's first pixel always does
-    np.not_equal(image[:, 1:], image[:, :-1], out=changes[:, 1:])
-    begin = np.flatnonzero(changes)
-    length = np.diff(begin, append=rows * columns)
-    row, start = np.divmod(begin, max(columns, 1))
-    value = image[row, start]
-    kept = value != 0
-    return Runs(row[kept], start[kept], (start + length)[kept], value[kept])
 
 
 def label_components(image: NDArray[np.generic], *, connectivity: Literal[4, 8] = 8) -> NDArray[np.int32]:
@@ -59,6 +27,9 @@ def label_components(image: NDArray[np.generic], *, connectivity: Literal[4, 8] 
     -------
     int32, shape (Y, X); 0 where the image is 0, regions are 1..N, numbered by their first pixel in raster order
     """
+    kernels = library()
+    if kernels is not None and image.size:
+        return compiled.components(kernels, np.ascontiguousarray(image, np.int32), diagonal=connectivity == 8)[0]
     runs = find_runs(image)
     first, second = _touching_runs(runs, image.shape[1], diagonal=1 if connectivity == 8 else 0)
     root = unite_pairs(runs.row.size, first, second)

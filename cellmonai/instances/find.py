@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from cellmonai.core.errors import InputError
-from cellmonai.instances.basin_graph import split_mask
-from cellmonai.instances.components import label_components
-from cellmonai.instances.filters import Found, filter_objects
-from cellmonai.instances.morphology import close_mask, fill_holes, open_mask
-from cellmonai.instances.rules import AUTO, NoSplit
+from cellmonai.images.rows import ArrayRows
+from cellmonai.instances.basin_graph import Cells, find_cells, find_pieces, paint_strip
+from cellmonai.instances.clean import clean_rows
+from cellmonai.instances.filters import choose_cells
+from cellmonai.instances.rules import AUTO, LearnedRule, MarkerRule, NoSplit, Rule
+from cellmonai.instances.strip_store import IN_MEMORY_BYTES, StripStore
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+    from types import TracebackType
+
     from numpy.typing import NDArray
 
+    from cellmonai.images.rows import Rows
     from cellmonai.instances.settings import InstanceSettings
-
-__all__ = ["Found", "find_instances", "foreground", "keep_labels"]
 
 _LEVELS = 1 << 16  # a power of two: 65,535 would put 0.1, 0.3, 0.5, … on the edge between two steps
 _ROWS_AT_A_TIME = 256
@@ -51,61 +56,216 @@ def foreground(probability: NDArray[np.floating], threshold: float) -> NDArray[n
     return inside
 
 
-def find_instances(mask: NDArray[np.bool_], settings: InstanceSettings) -> Found:
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Objects, and what the filters removed on the way to them.
+
+    Parameters
+    ----------
+    labels : int32, shape (Y, X); 0 is background, objects are 1..N, numbered by their first pixel in raster order
+    removed : how many objects fell to `min_area`, `max_area` and `border`; each counts once, under the first of them
+    notes : other counts worth telling: `extra_pieces`, how many objects more than ids a label image held
+    """
+
+    labels: NDArray[np.int32]
+    removed: Mapping[str, int]
+    notes: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def count(self) -> int:
+        """How many objects there are."""
+        return int(self.labels.max(initial=0))
+
+
+class FoundRows:
+    """As `Found`, with a label image that is painted row by row when it is asked for; `close` or `with` frees it.
+
+    Attributes
+    ----------
+    labels : the label image, int32, as `Rows`: this object itself
+    shape : its rows and columns
+    count : how many objects there are
+    removed, notes : as in `Found`
+    foreground_px : pixels of all objects before the filters
+    """
+
+    def __init__(
+        self,
+        cells: Cells,
+        store: StripStore,
+        settings: InstanceSettings,
+        *,
+        notes: Mapping[str, int] | None = None,
+    ) -> None:
+        kept, removed = choose_cells(cells, settings)
+        # objects keep their order, so the new numbers are again in order of first pixels and have no gaps
+        number = np.where(kept, np.cumsum(kept), 0).astype(np.int32)
+        self.shape = cells.shape
+        self.count = int(kept.sum())
+        self.removed: Mapping[str, int] = removed
+        self.notes: Mapping[str, int] = notes or {}
+        self.foreground_px = cells.foreground_px
+        self._label_of = [number[cell_of] for cell_of in cells.cell_of]
+        self._store = store
+
+    @property
+    def labels(self) -> Rows:
+        """The label image, int32 (Y, X)."""
+        return self
+
+    def rows(self, top: int, bottom: int) -> NDArray[np.int32]:
+        """Give rows of the label image, int32, shape (bottom - top, X)."""
+        labels = np.zeros((max(bottom - top, 0), self.shape[1]), np.int32)
+        for index in range(len(self._store)):
+            first, last = self._store.span(index)
+            low, high = max(first, top), min(last, bottom)
+            if low < high:
+                ids = self._store.strip(index)[low - first : high - first]
+                labels[low - top : high - top] = paint_strip(ids, self._label_of[index])
+        return labels
+
+    def close(self) -> None:
+        """Free the memory and the temporary file behind the label image."""
+        self._store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def find_in_rows(
+    mask: Rows,
+    settings: InstanceSettings,
+    *,
+    spill: Path | None = None,
+    threads: int = 1,
+    heights: Rows | None = None,
+    strip_rows: int | None = None,
+    in_memory_bytes: int = IN_MEMORY_BYTES,
+) -> FoundRows:
     """Find the objects of a mask: opening, closing, holes, splitting, filters, numbering, in this order.
 
     Parameters
     ----------
-    mask : bool, shape (Y, X), True on foreground
+    mask : (Y, X), bool or integer, not 0 on foreground; may be larger than memory
     settings : the threshold is not used here, see `foreground`
-
-    Returns
-    -------
-    the label image, and how many objects each filter removed
+    spill : folder for a nameless temporary file of 4 bytes a pixel when the plane is large
+    threads : strips that are worked on at the same time
+    heights : a map in [0, 1], high inside cells and low between them, whose basins are taken instead of the distance's
+    strip_rows : rows that are worked on at a time; like `threads` it changes memory and speed, never a label
+    in_memory_bytes : label images up to this size are kept in memory
 
     Notes
     -----
     An empty mask gives no objects. Pixels outside the image are not background: a cell cut by the border keeps its
-    height there, and a field full of foreground is one object.
+    height there, and a field full of foreground is one object. Memory is bounded by a few strips and by what is
+    written down of each basin.
     """
-    labels = split_mask(clean_mask(mask, settings), rule=AUTO if settings.split == "auto" else NoSplit())
-    return filter_objects(labels, settings, notes={})
+    store = StripStore(mask.shape[1], folder=spill, in_memory_bytes=in_memory_bytes)
+    clean = clean_rows(mask, settings, strip_rows=strip_rows)
+    cells = find_cells(clean, rule_of(settings), store, landscape=heights, strip_rows=strip_rows, threads=threads)
+    return FoundRows(cells, store, settings)
 
 
-def clean_mask(mask: NDArray[np.bool_], settings: InstanceSettings) -> NDArray[np.bool_]:
-    """Apply the morphology of the settings: opening, then closing, then holes."""
-    if settings.opening:
-        mask = open_mask(mask, settings.opening)
-    if settings.closing:
-        mask = close_mask(mask, settings.closing)
-    return fill_holes(mask) if settings.fill_holes else mask
-
-
-def keep_labels(labels: NDArray[np.integer], settings: InstanceSettings) -> Found:
+def keep_in_rows(
+    labels: Rows,
+    settings: InstanceSettings,
+    *,
+    spill: Path | None = None,
+    threads: int = 1,
+    strip_rows: int | None = None,
+    in_memory_bytes: int = IN_MEMORY_BYTES,
+) -> FoundRows:
     """Take a label image's own objects, filter and renumber them; nothing is split or united by shape.
 
     Parameters
     ----------
-    labels : integer, shape (Y, X), 0 is background; ids may have gaps and any order
+    labels : (Y, X), integer below 2³¹, 0 is background; ids may have gaps and any order
     settings : only the filters are used
+    spill, threads, strip_rows, in_memory_bytes : as for `find_in_rows`
 
     Returns
     -------
-    the label image; an id that lies in several 8-connected pieces gives one object per piece, and
-    `notes["extra_pieces"]` tells how many objects more than ids there were before the filters
+    the objects; an id that lies in several 8-connected pieces gives one object per piece, and `notes["extra_pieces"]`
+    tells how many objects more than ids there were before the filters
 
     Raises
     ------
     InputError
         The ids are not whole numbers, or one is negative.
     """
-    if not np.issubdtype(labels.dtype, np.integer):
-        raise InputError(f"the label image holds {labels.dtype} values, expected whole numbers")
-    if labels.size and labels.min() < 0:
-        raise InputError(
-            f"the label image holds the negative id {labels.min()}, expected 0 for background and ids above"
-        )
-    pieces = label_components(labels)
-    ids = np.unique(labels)
-    extra = int(pieces.max(initial=0)) - int((ids != 0).sum())
-    return filter_objects(pieces, settings, notes={"extra_pieces": extra} if extra else {})
+    ids = _Ids(labels)
+    store = StripStore(labels.shape[1], folder=spill, in_memory_bytes=in_memory_bytes)
+    cells = find_pieces(ids, store, binary=False, strip_rows=strip_rows, threads=threads)
+    extra = cells.table.shape[0] - ids.distinct
+    return FoundRows(cells, store, settings, notes={"extra_pieces": extra} if extra else {})
+
+
+def find_instances(mask: NDArray[np.bool_], settings: InstanceSettings) -> Found:
+    """As `find_in_rows`, for a mask in memory: bool, shape (Y, X), True on foreground."""
+    return _in_memory(find_in_rows(ArrayRows(mask), settings, in_memory_bytes=4 * mask.size))
+
+
+def keep_labels(labels: NDArray[np.integer], settings: InstanceSettings) -> Found:
+    """As `keep_in_rows`, for a label image in memory: integer, shape (Y, X)."""
+    return _in_memory(keep_in_rows(ArrayRows(labels), settings, in_memory_bytes=4 * labels.size))
+
+
+def rule_of(settings: InstanceSettings) -> Rule:
+    """Give the rule that the settings name."""
+    rules: dict[str, Rule] = {
+        "auto": AUTO,
+        "learned": LearnedRule(),
+        "markers": MarkerRule(settings.min_distance_px),
+        "none": NoSplit(),
+    }
+    return rules[settings.split]
+
+
+def _in_memory(found: FoundRows) -> Found:
+    with found:
+        return Found(found.rows(0, found.shape[0]), found.removed, found.notes)
+
+
+class _Ids:
+    """A label image that is checked, and whose distinct ids are counted, while its rows go by once."""
+
+    def __init__(self, labels: Rows) -> None:
+        self.labels = labels
+        self.shape = labels.shape
+        self._seen: NDArray[Any] = np.zeros(0, np.int64)
+
+    @property
+    def distinct(self) -> int:
+        """How many ids there were, without the background."""
+        return int((self._seen != 0).sum())
+
+    def rows(self, top: int, bottom: int) -> NDArray[np.integer]:
+        """Give rows of ids.
+
+        Raises
+        ------
+        InputError
+            They are not whole numbers, or one is negative.
+        """
+        rows = self.labels.rows(top, bottom)
+        if not np.issubdtype(rows.dtype, np.integer):
+            raise InputError(f"the label image holds {rows.dtype} values, expected whole numbers")
+        if rows.size:
+            if (low := rows.min()) < 0:
+                raise InputError(
+                    f"the label image holds the negative id {low}, expected 0 for background and ids above"
+                )
+            self._seen = np.union1d(self._seen, _distinct(rows))
+        return rows
+
+
+def _distinct(rows: NDArray[np.integer]) -> NDArray[np.integer]:
+    """Give the distinct values; most pixels equal their left neighbour, and need no sorting."""
+    starts = np.ones(rows.shape, np.bool_)
+    np.not_equal(rows[:, 1:], rows[:, :-1], out=starts[:, 1:])
+    return np.unique(rows[starts])

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cellmonai.instances import compiled
 from cellmonai.instances.distance import DISTANCE_CAP_PX, sweep_down, sweep_up, widen_to_squared
+from cellmonai.kernels.library import library
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
+
+    from cellmonai.instances.windows import StripWindow
 
 HEIGHT_PER_PX = 1 << 24
 """Height of one pixel of distance: 256 (depth) times 256 times 256 (sums of the smoothing weights, twice)."""
@@ -25,8 +27,8 @@ SMOOTHING_WEIGHTS = (106, 61, 13, 1)
 """Gaussian of sigma 1 px at 0, ±1, ±2, ±3 px in 1/256, rounded down (to 0 at ±4 px); the centre takes what is left."""
 
 REACH_PX = len(SMOOTHING_WEIGHTS) - 1
-STRIP_PIXELS = 1 << 18  # a strip's working arrays stay in the second-level cache
-LEAST_STRIP_ROWS = 64
+
+MAP_LEVELS = 1 << 16
 
 # 256 times the distance, rounded; no root falls on a half, so the rounding has no ties
 _DEPTH = np.rint(256.0 * np.sqrt(np.arange(DISTANCE_CAP_PX**2 + 1))).astype(np.uint16)
@@ -56,35 +58,73 @@ class HeightStrip:
         return self.heights[self.margin : self.margin + self.rows, self.margin : self.margin + self.columns]
 
 
-def height_strips(mask: NDArray[np.bool_], *, margin: int = 1, strip_rows: int | None = None) -> Iterator[HeightStrip]:
-    """Compute the heights of a mask from top to bottom, one strip of rows after the other.
+def strip_heights(window: StripWindow, *, margin: int = 1) -> HeightStrip:
+    """Compute the heights of a strip of a mask.
 
     Parameters
     ----------
-    mask : bool, shape (Y, X); only slices of rows are taken, at most 255 + 3 + margin rows ahead of a strip
-    margin : frame of neighbouring heights that each strip carries, px
-    strip_rows : rows of a strip; changes memory and speed, never a height
+    window : the strip's rows of a mask, bool, with `look_ahead(margin)` rows above and below
+    margin : frame of neighbouring heights that the strip carries, px
     """
-    height, width = mask.shape
-    strip_rows = strip_rows or max(LEAST_STRIP_ROWS, STRIP_PIXELS // max(width, 1))
-    reach = margin + REACH_PX
-    above = np.full(width, DISTANCE_CAP_PX, np.uint8)
-    for top in range(0, height, strip_rows):
-        bottom = min(top + strip_rows, height)
-        first, last = max(top - reach, 0), min(bottom + reach, height)
-        inside = np.ascontiguousarray(mask[first:last]).view(np.uint8)
-        ahead = np.ascontiguousarray(mask[last : last + DISTANCE_CAP_PX]).view(np.uint8)
-        down = sweep_down(inside, above)
-        if (next_first := bottom - reach) > 0:
-            above = down[next_first - 1 - first].copy()
-        framed = np.zeros((bottom - top + 2 * margin, width + 2 * margin), np.uint32)
-        if inside.any():
-            depth = _DEPTH[widen_to_squared(np.minimum(down, sweep_up(inside, ahead)))]
-            lowest, highest = max(top - margin, 0), min(bottom + margin, height)
-            smooth = smooth_rows(depth, range(lowest - first, highest - first), mirror=(first == 0, last == height))
-            smooth *= inside[lowest - first : highest - first]
-            framed[lowest - top + margin : highest - top + margin, margin : margin + width] = smooth
-        yield HeightStrip(top, bottom - top, width, margin, framed)
+    inside = np.ascontiguousarray(window.pixels, dtype=np.bool_).view(np.uint8)
+    framed = _frame(window, margin)
+    lowest, highest = max(window.top - margin, 0), min(window.bottom + margin, window.image_rows)
+    rows = range(lowest - window.first, highest - window.first)
+    if inside[rows.start : rows.stop].any():
+        out = framed[lowest - window.top + margin : highest - window.top + margin, margin : margin + window.columns]
+        if (kernels := library()) is not None:
+            compiled.heights(kernels, inside, rows, _DEPTH, out)
+        else:
+            out[...] = _heights_of(inside, rows)
+    return HeightStrip(window.top, window.bottom - window.top, window.columns, margin, framed)
+
+
+def strip_map_heights(window: StripWindow, landscape: StripWindow, *, margin: int = 1) -> HeightStrip:
+    """Take heights from a map in [0, 1], such as a network's distance or centre map, instead of the distance.
+
+    Parameters
+    ----------
+    window : the strip's rows of a mask, bool, with at least `margin` rows above and below
+    landscape : the same rows of the map, float; what is not a number counts as 0
+    margin : frame of neighbouring heights that the strip carries, px
+
+    Notes
+    -----
+    The map is rounded to 65,536ths, as the threshold is, so that engines that differ by 1e-6 rarely differ here.
+    """
+    framed = _frame(window, margin)
+    lowest, highest = max(window.top - margin, 0), min(window.bottom + margin, window.image_rows)
+    inside = window.pixels[lowest - window.first : highest - window.first].astype(np.bool_)
+    level = np.nan_to_num(landscape.pixels[lowest - landscape.first : highest - landscape.first].astype(np.float64))
+    step = np.floor(np.clip(level, 0.0, 1.0) * MAP_LEVELS + 0.5).astype(np.uint32)
+    out = framed[lowest - window.top + margin : highest - window.top + margin, margin : margin + window.columns]
+    # one step more for all, as 0 is the height of background
+    np.copyto(out, (step + np.uint32(1)) * np.uint32(HEIGHT_PER_PX // MAP_LEVELS), where=inside)
+    return HeightStrip(window.top, window.bottom - window.top, window.columns, margin, framed)
+
+
+def look_ahead(margin: int) -> int:
+    """Rows above and below a strip that its heights, with a frame of `margin`, depend on."""
+    return margin + REACH_PX + DISTANCE_CAP_PX
+
+
+def _frame(window: StripWindow, margin: int) -> NDArray[np.uint32]:
+    return np.zeros((window.bottom - window.top + 2 * margin, window.columns + 2 * margin), np.uint32)
+
+
+def _heights_of(inside: NDArray[np.uint8], rows: range) -> NDArray[np.uint32]:
+    """Give the heights of some rows of a window; the twin of kernels/heights.c."""
+    first, last = max(rows.start - REACH_PX, 0), min(rows.stop + REACH_PX, inside.shape[0])
+    above = np.full(inside.shape[1], DISTANCE_CAP_PX, np.uint8)
+    if first:
+        above = sweep_down(inside[:first], above)[-1]
+    near = inside[first:last]
+    down, up = sweep_down(near, above), sweep_up(near, inside[last:])
+    depth = _DEPTH[widen_to_squared(np.minimum(down, up))]
+    mirror = (first == 0, last == inside.shape[0])
+    smooth = smooth_rows(depth, range(rows.start - first, rows.stop - first), mirror=mirror)
+    smooth *= inside[rows.start : rows.stop]
+    return smooth
 
 
 def smooth_rows(depth: NDArray[np.uint16], rows: range, *, mirror: tuple[bool, bool]) -> NDArray[np.uint32]:

@@ -13,11 +13,14 @@ from cellmonai.instances.distance import DISTANCE_CAP_PX
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-Split = Literal["auto", "none"]
-Border = Literal["keep", "exclude"]
+Split = Literal["auto", "learned", "markers", "none"]
+Border = Literal["keep", "exclude", "frame"]
 
 LARGEST_RADIUS_PX = DISTANCE_CAP_PX - 1
 """Discs of morphology are thresholds of the capped distance."""
+
+
+LARGEST_MIN_DISTANCE_PX = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +33,12 @@ class InstanceSettings:
     opening, closing : radius in px of the disc of a morphological opening (removes specks) and closing (bridges gaps),
         in this order; 0 leaves the step out
     fill_holes : fill background that is enclosed by foreground
-    split : `auto` divides touching cells by relative persistence, `none` takes 8-connected components
+    split : `auto` divides touching cells by relative persistence, `learned` by a score fitted on annotated nuclei,
+        `markers` by peaks at least `min_distance_px` apart, `none` takes 8-connected components
+    min_distance_px : used by `markers`: a peak is the greatest pixel within this many rows and columns
     min_area_px, max_area_px : smallest and largest area an object may have; None is no limit
-    border : `keep` counts objects cut by the image border, `exclude` removes them
+    border : `keep` counts objects cut by the image border, `exclude` removes them, `frame` removes those on its top or
+        left line only, the rule of the unbiased counting frame
 
     Raises
     ------
@@ -45,6 +51,7 @@ class InstanceSettings:
     closing: int = 0
     fill_holes: bool = False
     split: Split = "auto"
+    min_distance_px: int = 5
     min_area_px: float = 10
     max_area_px: float | None = None
     border: Border = "keep"
@@ -59,6 +66,15 @@ class InstanceSettings:
                 )
         _check_word("split", self.split, get_args(Split))
         _check_word("border", self.border, get_args(Border))
+        if (
+            self.min_distance_px != int(self.min_distance_px)
+            or not 1 <= self.min_distance_px <= LARGEST_MIN_DISTANCE_PX
+        ):
+            raise UsageError(
+                f"min_distance_px is {self.min_distance_px}, expected a whole number from 1 to "
+                f"{LARGEST_MIN_DISTANCE_PX} px",
+                where="min_distance_px",
+            )
         if not (self.min_area_px >= 0 and math.isfinite(self.min_area_px)):
             raise UsageError(f"min_area_px is {self.min_area_px}, expected 0 or more", where="min_area_px")
         if self.max_area_px is not None and not self.max_area_px >= self.min_area_px:

@@ -50,3 +50,11 @@ def unite_pairs(count: int, first: NDArray[np.intp], second: NDArray[np.intp]) -
         apart = first != second
         first, second = first[apart], second[apart]
     return root
+
+
+def find_root(root: list[int], member: int) -> int:
+    """Give the root of a member's set, halving the path on the way."""
+    while root[member] != member:
+        root[member] = root[root[member]]
+        member = root[member]
+    return member

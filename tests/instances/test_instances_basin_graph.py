@@ -15,17 +15,19 @@ from painting import Disc, paint, scattered_discs
 from skimage.measure import label as skimage_label
 
 from cellmonai.instances.basin_graph import split_mask
-from cellmonai.instances.rules import AUTO, MarkerRule, NoSplit, PersistenceRule, Rule
+from cellmonai.instances.rules import AUTO, LearnedRule, MarkerRule, NoSplit, PersistenceRule, Rule
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+pytestmark = pytest.mark.usefixtures("kernels")
 
 RULES: dict[str, Rule] = {"auto": AUTO, "h0.5": PersistenceRule(h_px=0.5, r=0.0), "markers5": MarkerRule(5)}
 SMALL_ORACLES = Path(__file__).parents[1] / "data" / "basin_graph"
 SMALL_NAMES = sorted(json.loads((SMALL_ORACLES / "basin_graph.json").read_text()))
 
 masks = arrays(np.bool_, array_shapes(min_dims=2, max_dims=2, max_side=24))
-any_rule = st.sampled_from([*RULES.values(), NoSplit()])
+any_rule = st.sampled_from([*RULES.values(), LearnedRule(), NoSplit()])
 
 
 def read_case(folder: Path, name: str, rule: str) -> tuple[NDArray[np.bool_], NDArray[np.uint16]]:
@@ -50,15 +52,16 @@ def test_all_oracle_label_images_are_equal(oracle_folder: Path, rule: str) -> No
         np.testing.assert_array_equal(split_mask(mask, rule=RULES[rule]), expected, err_msg=name)
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", [*RULES, "learned", "none"])
 @pytest.mark.parametrize("strip_rows", [1, 7, 64, 100])
 def test_the_strip_height_changes_no_label(strip_rows: int, rule: str) -> None:
     random = np.random.default_rng(5)
     mask = paint(scattered_discs(60, (230, 190), radius_px=(3, 14), cells_per_cluster=5, seed=5), (230, 190)) > 0
     mask[150:] |= random.random((80, 190)) < 0.6
     mask[60:140, 20:90] = True  # a flat top across strips
-    whole = split_mask(mask, rule=RULES[rule], strip_rows=230)
-    np.testing.assert_array_equal(split_mask(mask, rule=RULES[rule], strip_rows=strip_rows), whole)
+    how = (RULES | {"learned": LearnedRule(), "none": NoSplit()})[rule]
+    whole = split_mask(mask, rule=how, strip_rows=230)
+    np.testing.assert_array_equal(split_mask(mask, rule=how, strip_rows=strip_rows), whole)
 
 
 @given(mask=masks, rule=any_rule, strip_rows=st.integers(1, 25))

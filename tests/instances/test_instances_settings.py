@@ -18,7 +18,7 @@ from cellmonai.instances.settings import InstanceSettings
         ("opening", -1, "opening is -1, expected a whole radius from 0 to 254 px"),
         ("closing", 2.5, "closing is 2.5, expected a whole radius"),
         ("split", "atuo", "did you mean 'auto'"),
-        ("border", "drop", "use one of exclude, keep"),
+        ("border", "drop", "use one of exclude, frame, keep"),
         ("min_area_px", -2, "min_area_px is -2, expected 0 or more"),
         ("max_area_px", 3, "nothing could be kept"),
     ],

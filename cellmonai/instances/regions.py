@@ -1,0 +1,88 @@
+"""What is summed up about a region while strips of rows go by: place, extent and moments, in whole numbers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cellmonai.instances.runs import find_runs
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+(
+    PEAK_HEIGHT,  # in heights.HEIGHT_PER_PX
+    PEAK_PIXEL,  # raster index in the image, as all pixels
+    EXIT_TO,  # pixel outside the strip that the root points to, or -1
+    FIRST_PIXEL,
+    IS_SEED,  # whether the peak is the greatest pixel of the seed window
+    AREA,
+    SUM_Y,  # sums over the pixels' rows and columns in the image, in arithmetic modulo 2⁶⁴: differences taken at the
+    SUM_X,  # region's own corner are exact again as long as they fit themselves
+    SUM_YY,
+    SUM_XX,
+    SUM_XY,
+    TOP,  # half-open box
+    LEFT,
+    BOTTOM,
+    RIGHT,
+    COLUMNS,
+) = range(16)
+"""Columns of a table of regions, int64, shape (N, COLUMNS); the order is that of kernels/regions.h."""
+
+
+def add_sums(ids: NDArray[np.int32], top: int, table: NDArray[np.int64]) -> None:
+    """Fill the first pixel, sums and box of every region of a strip.
+
+    Parameters
+    ----------
+    ids : int32, shape (rows, X), regions 1..N, 0 is background
+    top : row of the image that the strip begins with
+    table : int64, shape (N, COLUMNS); those columns are 0 before
+    """
+    runs = find_runs(ids)
+    if not runs.row.size:
+        return
+    region = runs.value.astype(np.intp) - 1
+    y, start, stop = runs.row + top, runs.start, runs.stop
+    length = stop - start
+    sum_x = (start + stop - 1) * length // 2
+    squares = _squares_below(stop) - _squares_below(start)
+    # the first run of a region in raster order; later ones are overwritten by going backwards
+    table[region[::-1], FIRST_PIXEL] = (y * ids.shape[1] + start)[::-1]
+    moments = (length, y * length, sum_x, y * y * length, squares, y * sum_x)
+    for column, values in zip(range(AREA, SUM_XY + 1), moments, strict=True):
+        np.add.at(table[:, column], region, values)
+    for column, values, ufunc, before in (
+        (TOP, y, np.minimum, np.iinfo(np.int64).max),
+        (LEFT, start, np.minimum, np.iinfo(np.int64).max),
+        (BOTTOM, y + 1, np.maximum, 0),
+        (RIGHT, stop, np.maximum, 0),
+    ):
+        extreme = np.full(table.shape[0], before)
+        ufunc.at(extreme, region, values)
+        table[:, column] = extreme
+
+
+def add_parts(table: NDArray[np.int64], root: NDArray[np.intp]) -> None:
+    """Add the rows of parts into the row of their root, in place; the parts' own rows are void then.
+
+    Parameters
+    ----------
+    table : int64, shape (N, COLUMNS); a root's sums, box and first pixel become the union's, its peak stays its own
+    root : intp, shape (N,), the row that stands for each row; roots are their own
+    """
+    moved = np.flatnonzero(root != np.arange(root.size))
+    to = root[moved]
+    for column in range(AREA, SUM_XY + 1):
+        np.add.at(table[:, column], to, table[moved, column])
+    for column in (FIRST_PIXEL, TOP, LEFT):
+        np.minimum.at(table[:, column], to, table[moved, column])
+    for column in (BOTTOM, RIGHT):
+        np.maximum.at(table[:, column], to, table[moved, column])
+
+
+def _squares_below(count: NDArray[np.int64]) -> NDArray[np.int64]:
+    """0² + 1² + … + (count - 1)²."""
+    return (count - 1) * count * (2 * count - 1) // 6
