@@ -19,9 +19,9 @@ from cellmonai.instances import compiled
 from cellmonai.instances.basins import Edges, StripRegions, strip_basins
 from cellmonai.instances.components import label_components
 from cellmonai.instances.heights import look_ahead, strip_heights, strip_map_heights
-from cellmonai.instances.join import Joiner, RegionGraph
+from cellmonai.instances.join import BasinJoiner, ComponentJoiner, RegionGraph
 from cellmonai.instances.ordered import ordered_map
-from cellmonai.instances.regions import AREA, COLUMNS, FIRST_PIXEL, add_parts, add_sums
+from cellmonai.instances.regions import AREA, COLUMNS, FIRST_PIXEL, add_rows, add_sums
 from cellmonai.instances.rules import MarkerRule, NoSplit, Rule, unite_basins
 from cellmonai.instances.strip_store import StripStore
 from cellmonai.instances.windows import StripWindow, strip_windows
@@ -47,13 +47,13 @@ class Cells:
     ----------
     shape : rows and columns of the plane
     table : int64, shape (N, COLUMNS), see `regions`
-    cell_of : for each strip of the store, the cell of each number in it, intp; number 1 comes first
+    cell_of : for each strip of the store, the cell of each number in it, int32; number 1 comes first
     foreground_px : pixels of all cells
     """
 
     shape: tuple[int, int]
     table: NDArray[np.int64]
-    cell_of: list[NDArray[np.intp]]
+    cell_of: list[NDArray[np.int32]]
     foreground_px: int
 
 
@@ -99,7 +99,7 @@ def build_basin_graph(
     """Find all basins of a mask and the saddles between them; parameters as for `find_cells`."""
     seed_distance = rule.min_distance_px if isinstance(rule, MarkerRule) else 0
     margin = max(1, seed_distance)
-    joiner = Joiner(mask.shape[1])
+    joiner = BasinJoiner(mask.shape[1])
 
     def work(part: tuple[StripWindow, StripWindow | None]) -> StripRegions:
         window, map_window = part
@@ -111,9 +111,9 @@ def build_basin_graph(
 
     rows = strip_rows or _strip_rows(mask.shape[1])
     for strip in ordered_map(work, _windows(mask, landscape, margin, rows), threads=threads):
-        joiner.add_basins(strip)
+        joiner.add(strip)
         store.add(strip.ids)
-    return joiner.finish_basins()
+    return joiner.finish()
 
 
 def find_pieces(
@@ -135,7 +135,7 @@ def find_pieces(
     diagonal : join pixels across a corner
     strip_rows, threads : as for `find_cells`
     """
-    joiner = Joiner(values.shape[1])
+    joiner = ComponentJoiner(values.shape[1], diagonal=diagonal)
 
     def work(window: StripWindow) -> StripRegions:
         pixels = window.strip != 0 if binary else window.strip
@@ -143,9 +143,9 @@ def find_pieces(
 
     rows = strip_rows or _strip_rows(values.shape[1])
     for strip in ordered_map(work, strip_windows(values, reach=0, strip_rows=rows), threads=threads):
-        joiner.add_components(strip, diagonal=diagonal)
+        joiner.add(strip)
         store.add(strip.ids)
-    graph = joiner.finish_components()
+    graph = joiner.finish()
     return _in_order(graph, np.arange(graph.table.shape[0]))
 
 
@@ -180,7 +180,7 @@ def split_mask(mask: NDArray[np.bool_], *, rule: Rule, strip_rows: int | None = 
     labels = np.zeros(mask.shape, np.int32)
     for index, cell_of in enumerate(cells.cell_of):
         top, bottom = store.span(index)
-        labels[top:bottom] = paint_strip(store.strip(index), (cell_of + 1).astype(np.int32))
+        labels[top:bottom] = paint_strip(store.strip(index), cell_of + 1)
     return labels
 
 
@@ -211,14 +211,17 @@ def _strip_rows(columns: int) -> int:
 
 def _in_order(graph: RegionGraph, root: NDArray[np.intp]) -> Cells:
     """Add up the basins of each cell, and put the cells in order of their first pixels."""
-    table = graph.table
-    add_parts(table, root)
     roots = np.flatnonzero(root == np.arange(root.size))
-    roots = roots[np.argsort(table[roots, FIRST_PIXEL])]
+    cells = graph.table[roots]
     rank = np.zeros(root.size, np.intp)
     rank[roots] = np.arange(roots.size)
-    cell = rank[root]
-    cells = table[roots]
+    parts = np.flatnonzero(root != np.arange(root.size))
+    add_rows(cells, rank[root[parts]], graph.table[parts])
+    order = np.argsort(cells[:, FIRST_PIXEL])
+    place = np.empty(roots.size, np.int32)
+    place[order] = np.arange(roots.size, dtype=np.int32)
+    cell = place[rank[root]]
+    cells = cells[order]
     return Cells(
         shape=graph.shape,
         table=cells,

@@ -8,7 +8,7 @@ import numpy as np
 
 from cellmonai.images.rows import strips
 from cellmonai.instances.basin_graph import strip_components
-from cellmonai.instances.join import Joiner
+from cellmonai.instances.join import ComponentJoiner
 from cellmonai.instances.morphology import close_mask, open_mask
 from cellmonai.instances.regions import BOTTOM, LEFT, RIGHT, TOP
 
@@ -83,11 +83,11 @@ class FilledRows:
         self.mask = mask
         self.shape = mask.shape
         self._strips = list(strips(mask.shape, strip_rows=strip_rows))
-        joiner = Joiner(mask.shape[1])
+        joiner = ComponentJoiner(mask.shape[1], diagonal=False)
         for top, bottom in self._strips:
             background = _as_values(mask.rows(top, bottom))
-            joiner.add_components(strip_components(background, top, diagonal=False), diagonal=False)
-        graph = joiner.finish_components()
+            joiner.add(strip_components(background, top, diagonal=False))
+        graph = joiner.finish()
         box = graph.table
         inner = (box[:, TOP] > 0) & (box[:, LEFT] > 0) & (box[:, BOTTOM] < self.shape[0])
         inner &= box[:, RIGHT] < self.shape[1]

@@ -60,10 +60,10 @@ def flood(
 
     Notes
     -----
-    Equal priorities are taken in order of discovery; markers come first, in raster order, and neighbours are visited up,
-    left, right, down. A pixel with two labels among its neighbours becomes line when its turn comes: it never spreads
-    and no longer separates. Without compactness and lines a pixel gets its label when it is discovered, else when it
-    is taken.
+    Equal priorities are taken in order of discovery; markers come first, in raster order, and neighbours are visited
+    up, left, right, down. A pixel with two labels among its neighbours becomes line when its turn comes: it never
+    spreads and no longer separates. Without compactness and lines a pixel gets its label when it is discovered, else
+    when it is taken.
 
     References
     ----------

@@ -90,8 +90,7 @@ def fnc_v2(mask: NDArray[np.bool_], *, original: bool = True) -> NDArray[np.int3
 
     Parameters and result as for `morelli2021`, with two differences: only holes below 50 px are filled, and parts below
     200 px are dropped after the cut too. The optional smoothing of contours is left out. The original's labels stay
-    apart where they touch across a corner, as their 8-bit values differ; two of them are one object where they touch and
-    their numbers differ by a multiple of 256.
+    apart where they touch across a corner, as their 8-bit values differ, unless their numbers are 256 apart.
 
     References
     ----------
@@ -122,7 +121,7 @@ def clean(mask: NDArray[np.bool_], settings: MorelliSettings) -> NDArray[np.bool
 def peak_markers(
     height: NDArray[np.float64], inside: NDArray[np.bool_], settings: MorelliSettings, *, even: bool
 ) -> NDArray[np.int32]:
-    """Number the plateaus from which cells grow; squares of even side, or one px larger and centred."""
+    """Find and number the plateaus from which cells grow; squares of even side, or one px larger and centred."""
     centred = 0 if even else 1
     widened = window_maximum(height, settings.widen_px + centred)
     peaks = label_components(plateau_peaks(widened, inside, settings.window_px + centred), connectivity=4)

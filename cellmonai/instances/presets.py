@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 class LabelMask(Protocol):
     """Give a mask's label image, as published or repaired."""
 
-    def __call__(self, mask: NDArray[np.bool_], *, original: bool = True) -> NDArray[np.int32]: ...
+    def __call__(self, mask: NDArray[np.bool_], *, original: bool = True) -> NDArray[np.int32]:
+        """Label a mask of shape (Y, X)."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +221,7 @@ def preset_foreground(
     if image.dtype == np.bool_:
         if threshold is not None:
             raise UsageError("a mask has no threshold", where="threshold", cure="leave the threshold out")
-        return image
+        return cast("NDArray[np.bool_]", image)
     level = preset.threshold if threshold is None else threshold
     if not 0.0 <= level <= 1.0:
         raise UsageError(f"threshold is {level}, expected a number in [0, 1]", where="threshold")

@@ -65,22 +65,21 @@ def add_sums(ids: NDArray[np.int32], top: int, table: NDArray[np.int64]) -> None
         table[:, column] = extreme
 
 
-def add_parts(table: NDArray[np.int64], root: NDArray[np.intp]) -> None:
-    """Add the rows of parts into the row of their root, in place; the parts' own rows are void then.
+def add_rows(table: NDArray[np.int64], to: NDArray[np.integer], rows: NDArray[np.int64]) -> None:
+    """Add rows of parts into the rows of what they are parts of, in place.
 
     Parameters
     ----------
-    table : int64, shape (N, COLUMNS); a root's sums, box and first pixel become the union's, its peak stays its own
-    root : intp, shape (N,), the row that stands for each row; roots are their own
+    table : int64, shape (N, COLUMNS); sums, box and first pixel become the union's, a peak stays its own
+    to : integer, shape (M,), the row of `table` for each part
+    rows : int64, shape (M, COLUMNS)
     """
-    moved = np.flatnonzero(root != np.arange(root.size))
-    to = root[moved]
     for column in range(AREA, SUM_XY + 1):
-        np.add.at(table[:, column], to, table[moved, column])
+        np.add.at(table[:, column], to, rows[:, column])
     for column in (FIRST_PIXEL, TOP, LEFT):
-        np.minimum.at(table[:, column], to, table[moved, column])
+        np.minimum.at(table[:, column], to, rows[:, column])
     for column in (BOTTOM, RIGHT):
-        np.maximum.at(table[:, column], to, table[moved, column])
+        np.maximum.at(table[:, column], to, rows[:, column])
 
 
 def _squares_below(count: NDArray[np.int64]) -> NDArray[np.int64]:

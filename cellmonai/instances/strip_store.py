@@ -1,4 +1,4 @@
-"""Numbered strips of a plane, kept until all of it was seen: in memory while they are small, else in a nameless file."""
+"""Numbered strips of a plane, kept until all of it was seen: in memory while small, else in a nameless file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-IN_MEMORY_BYTES = 96 * 2**20
+IN_MEMORY_BYTES = 64 * 2**20
 
 
 class StripStore:
