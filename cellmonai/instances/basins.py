@@ -59,7 +59,7 @@ def strip_basins(strip: HeightStrip, *, seed_distance_px: int = 0) -> StripRegio
 
 
 def _basins_of(strip: HeightStrip, seed_distance_px: int) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """Number the basins of a strip; the twin of kernels/basins.c."""
+    """Find the basins of a strip; the twin of kernels/basins.c."""
     columns = strip.columns
     position = np.flatnonzero(strip.centre)
     step = np.array([row * columns + column for row in (-1, 0, 1) for column in (-1, 0, 1)])

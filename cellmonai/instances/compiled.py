@@ -30,7 +30,7 @@ def heights(
 def basins(
     library: ctypes.CDLL, framed: NDArray[np.uint32], margin: int, top: int, seed_distance: int
 ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """Number the basins of a strip, and give their table."""
+    """Find the basins of a strip and their table."""
     rows, columns = framed.shape[0] - 2 * margin, framed.shape[1] - 2 * margin
     ids = np.empty((rows, columns), np.int32)
     roots = np.empty(((rows + 1) // 2) * ((columns + 1) // 2) + 2 * columns, np.int32)
@@ -57,7 +57,7 @@ def edges(
 
 
 def components(library: ctypes.CDLL, values: NDArray[np.int32], *, diagonal: bool) -> tuple[NDArray[np.int32], int]:
-    """Number the connected regions of equal nonzero value, and tell how many there are."""
+    """Find the connected regions of equal nonzero value, and tell how many there are."""
     ids = np.empty(values.shape, np.int32)
     count = _call(library, "components", values, *values.shape, int(diagonal), ids)
     if count < 0:

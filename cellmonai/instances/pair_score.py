@@ -44,7 +44,21 @@ FEATURES = (
     "distance by area",  # over the root of the smaller area
 )
 
-LEARNED_WEIGHTS = (-5.10, -2.70, 17.46, -34.64, -0.15 * math.log(2.0), -1.30 * math.log(2.0), 6.02, 1.23, 0.22)
+LEARNED_WEIGHTS = (
+    -6.13141211,
+    -3.04737311,
+    16.8956698,
+    -29.7355579,
+    -0.378796608,
+    -0.646091411,
+    6.01199803,
+    0.897005095,
+    0.157146158,
+)
+"""Fitted by tests/benchmarks/fit_split_rule.py on 4,789 saddles in 331 images of DSB2018 stage 1 (BBBC038), corrected
+labels, divided by group. On the 333 images that the fit never saw: count bias -1.1 % (auto -1.5 %), mean absolute count
+error 1.67 (1.74), F1 at an overlap of one half .964 (.958). It is not the default, as it does not win everywhere: at
+twice the scale it counts a little worse (2.19 against 2.05 cells), and on four FNC images it is no better."""
 
 _ELLIPSE = 12.566370614359172  # 4 pi
 _PIXEL_MOMENT = 1.0 / 12.0  # a pixel is a square, not a point

@@ -47,12 +47,15 @@ class StripWindow:
 def strip_windows(source: Rows, *, reach: int, strip_rows: int) -> Iterator[StripWindow]:
     """Cut a plane into strips that see `reach` rows above and below themselves."""
     height, width = source.shape
-    held, held_first = source.rows(0, 0), 0
+    held, held_first = np.zeros((0, width), np.bool_), 0
     for top in range(0, height, strip_rows):
         bottom = min(top + strip_rows, height)
         first, last = max(top - reach, 0), min(bottom + reach, height)
         known = held_first + held.shape[0]
         kept = held[first - held_first :]
-        held = np.concatenate((kept, source.rows(known, last))) if last > known else kept
+        if last > known:
+            new = source.rows(known, last)
+            kept = np.concatenate((kept, new)) if len(kept) else new
+        held = kept
         held_first = first
         yield StripWindow(top, bottom, first, held.reshape(-1, width), height)

@@ -242,7 +242,12 @@ class Instances(Strict):
     threshold: Literal["auto"] | Annotated[float, Field(gt=0.0, lt=1.0)] = Field(
         default="auto", description="probability from which a pixel is cell; auto chooses it on the validation images"
     )
-    split: Literal["auto", "none"] = Field(default="auto", description="whether touching cells are split")
+    split: Literal["auto", "learned", "markers", "none"] = Field(
+        default="auto", description="how touching cells are split; none takes connected regions"
+    )
+    min_distance_px: int = Field(
+        default=5, ge=1, le=100, description="for markers: a peak is the greatest pixel within so many rows and columns"
+    )
     min_area_px: float = Field(default=10.0, ge=0.0, description="smaller objects are removed, px²")
     max_area_px: float | None = Field(
         default=None, gt=0.0, description="larger objects are removed, px²; none when left out"
@@ -252,8 +257,8 @@ class Instances(Strict):
     )
     closing: int = Field(default=0, ge=0, le=100, description="radius in px of a disc that closes cracks; 0 is off")
     fill_holes: bool = Field(default=False, description="whether holes in cells are filled")
-    border: Literal["keep", "exclude"] = Field(
-        default="keep", description="whether cells cut by the image edge are counted"
+    border: Literal["keep", "exclude", "frame"] = Field(
+        default="keep", description="cells cut by the image edge: keep, exclude, or only those on top or left (frame)"
     )
 
     @model_validator(mode="after")

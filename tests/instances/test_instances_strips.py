@@ -1,4 +1,4 @@
-"""Objects are a function of the mask and the settings alone: not of strips, threads, kernels, or what fits in memory."""
+"""Objects depend on the mask and the settings alone: not on strips, threads, kernels, or what fits in memory."""
 
 from __future__ import annotations
 
