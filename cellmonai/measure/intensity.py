@@ -2,57 +2,143 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from cellmonai.core.errors import InputError
+from cellmonai.measure.label_kernels import SUMMED_AS, label_kernels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-_ROWS_AT_A_TIME = 256
+
+class ChannelRows(Protocol):
+    """An image (C, Y, X) of which any full-width rows can be asked for."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, rows and columns of the whole image."""
+        ...
+
+    def rows(self, top: int, bottom: int) -> NDArray[Any]:
+        """Give rows top to bottom, half-open, shape (C, bottom - top, X)."""
+        ...
 
 
-def intensity_columns(
-    labels: NDArray[np.integer],
-    present: NDArray[np.int64],
-    area_px: NDArray[np.int64],
-    image: NDArray[Any],
-    channel_names: Sequence[str],
-) -> dict[str, NDArray[np.float64]]:
-    """Measure `intensity_mean_NAME` and `intensity_sum_NAME` for every channel.
+class ArrayChannels:
+    """An image that lies in memory; its rows are views.
 
     Parameters
     ----------
-    labels : integer, shape (Y, X)
-    present, area_px : int64, shape (N,), the labels that occur and their areas
-    image : shape (C, Y, X), any real dtype
-    channel_names : one per channel, or none for 0, 1, …
+    array : shape (Y, X) or (C, Y, X), any real dtype
+    """
 
-    Returns
-    -------
-    float64 columns, shape (N,); sums of whole-number images are exact up to 2⁵³
+    def __init__(self, array: NDArray[Any]) -> None:
+        self.array = array if array.ndim == 3 else array[None]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, rows and columns."""
+        channels, rows, columns = self.array.shape
+        return channels, rows, columns
+
+    def rows(self, top: int, bottom: int) -> NDArray[Any]:
+        """Give rows top to bottom, half-open."""
+        return self.array[:, top:bottom]
+
+
+def as_channels(image: NDArray[Any] | ChannelRows, shape: tuple[int, int]) -> ChannelRows:
+    """Give an image as `ChannelRows` after checking that it lies under a label image of this shape.
 
     Raises
     ------
     InputError
-        The number of names is not the number of channels.
+        It does not.
     """
-    names = list(channel_names) or [str(channel) for channel in range(image.shape[0])]
-    if len(names) != image.shape[0]:
-        raise InputError(f"{len(names)} channel names ({', '.join(names)}) for an image of {image.shape[0]} channels")
-    sums = np.zeros((image.shape[0], int(present.max(initial=0)) + 1))
-    for top in range(0, labels.shape[0], _ROWS_AT_A_TIME):
-        rows = slice(top, top + _ROWS_AT_A_TIME)
-        inside = labels[rows] != 0
-        owner = labels[rows][inside]
-        for channel, total in zip(image, sums, strict=True):
-            total += np.bincount(owner, weights=channel[rows][inside], minlength=total.size)
-    columns = {}
-    for name, total in zip(names, sums[:, present], strict=True):
-        columns[f"intensity_mean_{name}"] = total / area_px
-        columns[f"intensity_sum_{name}"] = total
-    return columns
+    if len(image.shape) not in (2, 3) or tuple(image.shape[-2:]) != shape:
+        found = tuple(image.shape)
+        raise InputError(f"the image's shape is {found}, expected (Y, X) or (C, Y, X) with (Y, X) = {shape}")
+    return ArrayChannels(image) if isinstance(image, np.ndarray) else image
+
+
+def names_of_channels(channels: int, names: Sequence[str]) -> list[str]:
+    """Give a name per channel: those given, else its number.
+
+    Raises
+    ------
+    InputError
+        There are names, but not as many as channels.
+    """
+    if names and len(names) != channels:
+        raise InputError(f"{len(names)} channel names ({', '.join(names)}) for an image of {channels} channels")
+    return list(names) or [str(channel) for channel in range(channels)]
+
+
+class ValueSums:
+    """Sums of the values under each label, channel by channel.
+
+    Whole numbers are added exactly, as int64. Floats are added one after the other in raster order, in double
+    precision, so that strips of any height give the same digits.
+
+    Parameters
+    ----------
+    channels : how many
+    """
+
+    def __init__(self, channels: int) -> None:
+        self._totals: list[NDArray[Any] | None] = [None] * channels
+        self._compiled = label_kernels()
+
+    def add(self, labels: NDArray[np.int32], values: NDArray[Any], *, highest: int) -> None:
+        """Add a strip.
+
+        Parameters
+        ----------
+        labels : int32, shape (rows, X)
+        values : shape (C, rows, X), real
+        highest : no label of the strip is larger
+        """
+        for channel, under in enumerate(values):
+            plain = _plain(under)
+            total = _with_room(self._totals[channel], highest + 1, SUMMED_AS[plain.dtype.name])
+            self._totals[channel] = total
+            if self._compiled is not None:
+                self._compiled.value_sums(np.ascontiguousarray(labels), np.ascontiguousarray(plain), total)
+            else:
+                _add_values(labels, plain, total)
+
+    def of(self, labels: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Give the sums of these labels, shape (N,); float64, shape (C, N)."""
+        sums = np.zeros((len(self._totals), labels.size))
+        for row, total in zip(sums, self._totals, strict=True):
+            if total is not None:
+                row[:] = total[labels]
+        return sums
+
+
+def _add_values(labels: NDArray[np.int32], values: NDArray[Any], total: NDArray[Any]) -> None:
+    """Do what `value_sums` in kernels/labels.c does."""
+    inside = labels != 0
+    owner = labels[inside]
+    if owner.size:
+        np.add.at(total, owner, values[inside].astype(total.dtype))  # one after the other, in order
+
+
+def _plain(values: NDArray[Any]) -> NDArray[Any]:
+    """Give values of a type that is summed as it is, without changing any."""
+    if values.dtype.name in SUMMED_AS:
+        return values
+    return values.astype(np.float64 if values.dtype.kind == "f" else np.int64)
+
+
+def _with_room(total: NDArray[Any] | None, labels: int, dtype: type[Any]) -> NDArray[Any]:
+    have = 0 if total is None else total.size
+    if total is not None and have >= labels:
+        return total
+    larger = np.zeros(max(labels, 2 * have), dtype)
+    if total is not None:
+        larger[:have] = total
+    return larger

@@ -1,18 +1,21 @@
-"""One row per object: place, size, shape, intensity and flags."""
+"""One row per object: place, size, shape, neighbourhood and intensity."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from cellmonai.core.errors import InputError
-from cellmonai.measure.flags import unusual_areas
-from cellmonai.measure.intensity import intensity_columns
+from cellmonai.images.rows import as_rows
+from cellmonai.measure.flags import odd_shapes, unusual_areas
+from cellmonai.measure.hull_measures import measure_hulls
+from cellmonai.measure.intensity import as_channels, names_of_channels
+from cellmonai.measure.neighbours import nearest_distances
 from cellmonai.measure.perimeter import perimeters_px
-from cellmonai.measure.runs import object_runs
+from cellmonai.measure.scan import scan_labels
 from cellmonai.measure.shape import Axes, Moments, axes_of, moments_of
+from cellmonai.measure.tally import AREA, STRAIGHT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,6 +23,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cellmonai.core.units import PixelSize
+    from cellmonai.images.rows import Rows
+    from cellmonai.measure.hull import HullBuilder
+    from cellmonai.measure.intensity import ChannelRows
+    from cellmonai.measure.scan import Scanned
+
+Columns = Literal["basic", "all"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,72 +56,100 @@ class ObjectTable:
 
 
 def measure_objects(
-    labels: NDArray[np.integer],
+    labels: NDArray[np.integer] | Rows,
     *,
     pixel_size_um: PixelSize | None,
-    image: NDArray[Any] | None = None,
+    image: NDArray[Any] | ChannelRows | None = None,
     channel_names: Sequence[str] = (),
+    strip_rows: int | None = None,
+    columns: Columns = "all",
 ) -> ObjectTable:
-    """Measure the objects of a label image.
+    """Measure the objects of a label image, which may be larger than memory.
 
     Parameters
     ----------
-    labels : integer, shape (Y, X), 0 is background
+    labels : integer, shape (Y, X), 0 is background; gaps between labels and labels in several pieces are allowed
     pixel_size_um : micrometres per pixel, (y, x), or None
     image : shape (Y, X) or (C, Y, X), any real dtype, to measure intensities in
     channel_names : one per channel of `image`; left out, they are 0, 1, …
+    strip_rows : rows of `labels` and `image` read at a time; by default about a megapixel. No number depends on it
+    columns : "basic" leaves out solidity, the Feret diameters and the distance to the nearest neighbour
 
     Returns
     -------
     one row per object in order of labels: label; centroid x, y (pixel centres at whole numbers); box as left, top,
     width, height; area; equivalent diameter; perimeter; circularity 4π area / perimeter²; major and minor axis,
     eccentricity and orientation (from the row axis to the major axis, counter-clockwise) of the ellipse with equal
-    second moments; whether the object touches the image border; mean and sum of intensity per channel. Lengths and
-    areas come in px, and in µm beside that where the pixel size is known.
+    second moments; solidity, area / area of the convex hull; largest and smallest Feret diameter; distance between the
+    centroids of the object and the nearest other one; whether the object touches the image border; mean and sum of
+    intensity per channel. Lengths and areas come in px, and in µm beside that where the pixel size is known.
 
     Raises
     ------
     InputError
-        The image's rows and columns are not those of the label image, or the names not as many as its channels.
+        The image's rows and columns are not those of the label image, the names are not as many as its channels, or a
+        label is negative.
 
     Notes
     -----
-    All quantities are scikit-image's `regionprops` by definition. Circularity is not a number where the perimeter is 0,
-    and the perimeter in µm where pixels are not square, as its weights then have no meaning. Eccentricity and
-    orientation are those of the pixel grid.
+    All that scikit-image's `regionprops` has is equal to it by definition. So the convex hull is that of the middles of
+    pixel sides, filled with the pixels whose centres lie in it or on it: their number is its area, and the Feret
+    diameters are theirs, between the middles of pixel sides.
+
+    Not a number are: circularity where the perimeter is 0; the perimeter in µm where pixels are not square, as its
+    weights then have no meaning; the distance to the nearest neighbour of an object that is alone. Eccentricity,
+    orientation and solidity are those of the pixel grid.
     """
-    runs = object_runs(labels)
-    moments = moments_of(runs)
-    perimeter = perimeters_px(labels, int(runs.label.max(initial=0)))[runs.label]
-    axes = axes_of(moments.row_variance, moments.column_variance, moments.covariance)
-    rows, columns = labels.shape
-    border = (moments.top == 0) | (moments.left == 0) | (moments.bottom == rows) | (moments.right == columns)
-    micrometres = _in_micrometres(moments, perimeter, pixel_size_um) if pixel_size_um is not None else {}
-    table: dict[str, NDArray[Any]] = {"label": runs.label}
-    for name, values in _in_pixels(moments, perimeter, axes).items():
-        table[name] = values
-        for twin in (name.replace("_px", "_um"), name.replace("_px", "_um2")):
-            if twin != name and twin in micrometres:
-                table[twin] = micrometres[twin]
-    table["touches_border"] = border
-    if image is not None:
-        table |= intensity_columns(labels, runs.label, moments.area, _channels(image, (rows, columns)), channel_names)
-    return ObjectTable(table, (rows, columns), pixel_size_um)
+    plane = as_rows(labels)
+    channels = None if image is None else as_channels(image, plane.shape)
+    names = [] if channels is None else names_of_channels(channels.shape[0], channel_names)
+    scanned = scan_labels(plane, channels, strip_rows=strip_rows, with_hulls=columns == "all")
+    moments = moments_of(scanned.table)
+    perimeter = perimeters_px(scanned.table[:, STRAIGHT:])
+    table: dict[str, NDArray[Any]] = {"label": scanned.label}
+    table |= _interleaved(
+        _in_pixels(moments, perimeter),
+        _in_micrometres(moments, perimeter, pixel_size_um) if pixel_size_um is not None else {},
+    )
+    if scanned.corners is not None:
+        table |= _of_hulls(scanned.corners, scanned, pixel_size_um)
+        table |= _neighbours(moments, pixel_size_um)
+    table["touches_border"] = _touches_border(moments, plane.shape)
+    table |= _intensities(scanned, moments, names)
+    return ObjectTable(table, plane.shape, pixel_size_um)
 
 
 def flag_objects(table: ObjectTable) -> dict[str, NDArray[np.bool_]]:
     """Flag what deserves a look; nothing is removed.
 
+    Parameters
+    ----------
+    table : with all columns; KeyError where it has the basic ones only
+
     Returns
     -------
-    bool arrays of shape (N,): `touches_border`; `unusually_large` and `unusually_small` beside the whole objects of the
-    image, by the rule of `measure.flags.unusual_areas`
+    bool arrays of shape (N,): `touches_border`; `unusually_large`, `unusually_small` and `odd_shape` beside the whole
+    objects of the image, by the rules of `measure.flags.unusual_areas` and `odd_shapes`
     """
-    large, small = unusual_areas(table["area_px"], table["touches_border"])
-    return {"touches_border": table["touches_border"], "unusually_large": large, "unusually_small": small}
+    cut = table["touches_border"]
+    large, small = unusual_areas(table["area_px"], cut)
+    odd = odd_shapes(table["solidity"], table["eccentricity"], cut)
+    return {"touches_border": cut, "unusually_large": large, "unusually_small": small, "odd_shape": odd}
 
 
-def _in_pixels(moments: Moments, perimeter: NDArray[np.float64], axes: Axes) -> dict[str, NDArray[Any]]:
+def _interleaved(pixels: dict[str, NDArray[Any]], micrometres: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Put each column in micrometres behind its twin in pixels."""
+    table: dict[str, NDArray[Any]] = {}
+    for name, values in pixels.items():
+        table[name] = values
+        for twin in (name.replace("_px", "_um"), name.replace("_px", "_um2")):
+            if twin != name and twin in micrometres:
+                table[twin] = micrometres[twin]
+    return table
+
+
+def _in_pixels(moments: Moments, perimeter: NDArray[np.float64]) -> dict[str, NDArray[Any]]:
+    axes = axes_of(moments.row_variance, moments.column_variance, moments.covariance)
     no_number = np.full(perimeter.size, np.nan)
     return {
         "centroid_x_px": moments.column,
@@ -134,11 +171,9 @@ def _in_pixels(moments: Moments, perimeter: NDArray[np.float64], axes: Axes) -> 
 
 def _in_micrometres(
     moments: Moments, perimeter: NDArray[np.float64], pixel_size_um: PixelSize
-) -> dict[str, NDArray[np.float64]]:
+) -> dict[str, NDArray[Any]]:
     y_um, x_um = pixel_size_um
-    axes = axes_of(
-        moments.row_variance * y_um**2, moments.column_variance * x_um**2, moments.covariance * (y_um * x_um)
-    )
+    axes = _axes_um(moments, pixel_size_um)
     area_um2 = moments.area * (y_um * x_um)
     return {
         "centroid_x_um": moments.column * x_um,
@@ -151,8 +186,40 @@ def _in_micrometres(
     }
 
 
-def _channels(image: NDArray[Any], shape: tuple[int, int]) -> NDArray[Any]:
-    """Give the image as (C, Y, X) after checking that it lies under the labels."""
-    if image.ndim not in (2, 3) or image.shape[-2:] != shape:
-        raise InputError(f"the image's shape is {image.shape}, expected (Y, X) or (C, Y, X) with (Y, X) = {shape}")
-    return image if image.ndim == 3 else image[None]
+def _axes_um(moments: Moments, pixel_size_um: PixelSize) -> Axes:
+    y_um, x_um = pixel_size_um
+    return axes_of(
+        moments.row_variance * y_um**2, moments.column_variance * x_um**2, moments.covariance * (y_um * x_um)
+    )
+
+
+def _of_hulls(corners: HullBuilder, scanned: Scanned, pixel_size_um: PixelSize | None) -> dict[str, NDArray[Any]]:
+    sizes = {"px": (1.0, 1.0)} | ({} if pixel_size_um is None else {"um": pixel_size_um})
+    hulls = measure_hulls(corners, scanned.place, list(sizes.values()))
+    table: dict[str, NDArray[Any]] = {"solidity": scanned.table[:, AREA] / hulls.area}
+    for name, lengths in (("feret_max", hulls.feret_max), ("feret_min", hulls.feret_min)):
+        table |= {f"{name}_{unit}": length for unit, length in zip(sizes, lengths, strict=True)}
+    return table
+
+
+def _neighbours(moments: Moments, pixel_size_um: PixelSize | None) -> dict[str, NDArray[Any]]:
+    table: dict[str, NDArray[Any]] = {"nearest_neighbour_px": nearest_distances(moments.row, moments.column)}
+    if pixel_size_um is not None:
+        y_um, x_um = pixel_size_um
+        table["nearest_neighbour_um"] = nearest_distances(moments.row * y_um, moments.column * x_um)
+    return table
+
+
+def _touches_border(moments: Moments, shape: tuple[int, int]) -> NDArray[np.bool_]:
+    rows, columns = shape
+    at_top_left = (moments.top == 0) | (moments.left == 0)
+    touches: NDArray[np.bool_] = at_top_left | (moments.bottom == rows) | (moments.right == columns)
+    return touches
+
+
+def _intensities(scanned: Scanned, moments: Moments, names: Sequence[str]) -> dict[str, NDArray[Any]]:
+    table = {}
+    for name, total in zip(names, scanned.values, strict=True):
+        table[f"intensity_mean_{name}"] = total / moments.area
+        table[f"intensity_sum_{name}"] = total
+    return table

@@ -1,4 +1,4 @@
-"""Size, place and second moments of objects, from whole-number sums over runs."""
+"""Size, place and second moments of objects, from whole-number sums."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cellmonai.measure.tally import STRAIGHT
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from cellmonai.measure.runs import ObjectRuns
 
 _SAFE_PRODUCT = 2.0**62
 
@@ -39,27 +39,14 @@ class Moments:
     covariance: NDArray[np.float64]
 
 
-def moments_of(runs: ObjectRuns) -> Moments:
-    """Sum up the objects' pixels run by run, in closed form.
+def moments_of(table: NDArray[np.int64]) -> Moments:
+    """Turn whole-number sums, int64, shape (N, 13), see `measure.tally`, into moments.
 
-    Sums start at each object's own box corner and stay integers until the last division, so that an object far from the
-    image's origin keeps all its digits.
+    Sums are moved to each object's own box corner and stay integers until the last division, so that an object far from
+    the image's origin keeps all its digits. Sums that wrapped at 2⁶⁴ unwrap by that.
     """
-    if runs.first.size == 0:
-        whole, real = np.zeros(0, np.int64), np.zeros(0)
-        return Moments(whole, whole, whole, whole, whole, real, real, real, real, real)
-    top = np.minimum.reduceat(runs.row, runs.first)
-    bottom = np.maximum.reduceat(runs.row, runs.first) + 1
-    left = np.minimum.reduceat(runs.start, runs.first)
-    right = np.maximum.reduceat(runs.stop, runs.first)
-
-    y = runs.row - top[runs.owner]
-    begin, end = runs.start - left[runs.owner], runs.stop - left[runs.owner]
-    length = end - begin
-    x_sum = (begin + end - 1) * length // 2
-    x2_sum = _squares_below(end) - _squares_below(begin)
-    area, sum_x, sum_y = runs.total(length), runs.total(x_sum), runs.total(y * length)
-    sum_x2, sum_y2, sum_xy = runs.total(x2_sum), runs.total(y * y * length), runs.total(y * x_sum)
+    area, x, y, xx, yy, xy, top, left, bottom, right = table.T[:STRAIGHT]
+    sum_x, sum_y = x - left * area, y - top * area
     return Moments(
         area=area,
         top=top,
@@ -68,15 +55,10 @@ def moments_of(runs: ObjectRuns) -> Moments:
         right=right,
         row=top + sum_y / area,
         column=left + sum_x / area,
-        row_variance=_central(area, sum_y2, sum_y, sum_y),
-        column_variance=_central(area, sum_x2, sum_x, sum_x),
-        covariance=_central(area, sum_xy, sum_x, sum_y),
+        row_variance=_central(area, yy - top * (y + sum_y), sum_y, sum_y),
+        column_variance=_central(area, xx - left * (x + sum_x), sum_x, sum_x),
+        covariance=_central(area, xy - top * x - left * sum_y, sum_x, sum_y),
     )
-
-
-def _squares_below(count: NDArray[np.int64]) -> NDArray[np.int64]:
-    """0² + 1² + … + (count - 1)²."""
-    return (count - 1) * count * (2 * count - 1) // 6
 
 
 def _central(

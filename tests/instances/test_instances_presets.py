@@ -210,6 +210,7 @@ def test_every_preset_tells_its_source_its_faults_and_its_memory() -> None:
         assert preset.source
         json.dumps(dict(preset.parameters))
         assert preset.memory_bytes((1200, 1600)) < 2**30
+        assert preset.memory_bytes((10, 20)) >= 60 * 200
     assert not PRESETS["allureking_plain"].faults
 
 

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from painting import Disc, paint, scattered_discs
+from scipy.spatial.distance import cdist
 from skimage.measure import regionprops
 
 from cellmonai.core.errors import InputError
@@ -29,6 +30,8 @@ NAMES = {
     "equivalent_diameter_px": "equivalent_diameter_area",
     "perimeter_px": "perimeter",
     "major_axis_px": "axis_major_length",
+    "solidity": "solidity",
+    "feret_max_px": "feret_diameter_max",
 }
 
 
@@ -38,6 +41,9 @@ def from_scikit_image(labels: NDArray[Any], name: str, image: NDArray[Any] | Non
 
 def table_of(labels: NDArray[Any]) -> ObjectTable:
     return measure_objects(labels, pixel_size_um=None)
+
+
+pytestmark = pytest.mark.usefixtures("twin")
 
 
 @pytest.mark.parametrize(("ours", "theirs"), NAMES.items())
@@ -77,12 +83,6 @@ def test_perimeters_of_any_labels_equal_scikit_images(labels: NDArray[np.int32])
     )
 
 
-def test_perimeters_do_not_depend_on_the_rows_worked_on_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = table_of(CELLS)["perimeter_px"]
-    monkeypatch.setattr("cellmonai.measure.perimeter._PIXELS_AT_A_TIME", 1)
-    np.testing.assert_array_equal(table_of(CELLS)["perimeter_px"], whole)
-
-
 def test_a_typed_object_has_the_numbers_one_can_count() -> None:
     labels = np.zeros((6, 8), np.int32)
     labels[1:4, 2:7] = 1  # 3 rows, 5 columns
@@ -107,6 +107,26 @@ def test_a_single_pixel_has_no_circularity() -> None:
     table = table_of(labels)
     assert (table["perimeter_px"][0], table["eccentricity"][0], table["major_axis_px"][0]) == (0, 0, 0)
     assert math.isnan(table["circularity"][0])
+    assert (table["solidity"][0], table["feret_max_px"][0], table["feret_min_px"][0]) == (1, 1, math.sqrt(0.5))
+    assert math.isnan(table["nearest_neighbour_px"][0])
+
+
+@pytest.mark.parametrize("labels", [np.ones((1, 7), np.int32), np.ones((7, 1), np.int32)], ids=["row", "column"])
+def test_a_line_of_pixels_is_as_long_as_it_has_pixels_and_one_wide(labels: NDArray[np.int32]) -> None:
+    table = table_of(labels)
+    assert (table["solidity"][0], table["feret_max_px"][0], table["feret_min_px"][0]) == (1, 7, 1)
+    assert table["touches_border"].all()
+    assert table["eccentricity"][0] == 1
+
+
+def test_objects_at_all_borders_equal_scikit_images() -> None:
+    rim = np.zeros((9, 8), np.int32)
+    rim[0], rim[-1], rim[1:-1, 0], rim[1:-1, -1] = 1, 2, 3, 4
+    rim[3:6, 3:5] = 5
+    for labels in (rim, np.where(rim > 0, 1, 0)):
+        for ours, theirs in NAMES.items():
+            np.testing.assert_allclose(table_of(labels)[ours], from_scikit_image(labels, theirs), rtol=ROUNDING)
+    assert table_of(rim)["touches_border"].tolist() == [True] * 4 + [False]
 
 
 def test_an_image_without_objects_gives_an_empty_table() -> None:
@@ -136,14 +156,16 @@ def test_an_objects_numbers_do_not_depend_on_its_place() -> None:
     cell = paint([Disc(10, 12, 7.3), Disc(16, 15, 5.2)], (30, 30)) > 0
     near[:30, :30], far[10:, 19970:] = cell, cell
     here, there = table_of(near), table_of(far)
-    for name in ("perimeter_px", "major_axis_px", "minor_axis_px", "eccentricity", "orientation_rad"):
+    shape = "perimeter_px major_axis_px minor_axis_px eccentricity orientation_rad solidity feret_max_px feret_min_px"
+    for name in shape.split():
         assert here[name].tobytes() == there[name].tobytes()
 
 
 def test_micrometres_stand_beside_pixels_when_the_pixel_size_is_known() -> None:
     table = measure_objects(CELLS, pixel_size_um=(0.5, 0.5))
     np.testing.assert_allclose(table["area_um2"], table["area_px"] * 0.25)
-    for name in ("centroid_x", "centroid_y", "equivalent_diameter", "perimeter", "major_axis", "minor_axis"):
+    lengths = ("equivalent_diameter", "perimeter", "major_axis", "minor_axis", "feret_max", "feret_min")
+    for name in ("centroid_x", "centroid_y", *lengths, "nearest_neighbour"):
         np.testing.assert_allclose(table[f"{name}_um"], table[f"{name}_px"] * 0.5, atol=1e-12)
     assert not any("_um" in name for name in table_of(CELLS).columns)
 
@@ -155,11 +177,41 @@ def test_pixels_that_are_not_square_stretch_the_ellipse_and_leave_the_perimeter_
     assert table["area_um2"][0] == table["area_px"][0] * 0.5
     assert (table["centroid_x_um"][0], table["centroid_y_um"][0]) == (15.0, 30.0)
     assert np.isnan(table["perimeter_um"]).all()
+    assert (table["feret_max_um"][0], table["feret_min_um"][0]) == pytest.approx((41, 20.5), rel=0.01)
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_feret_diameters_and_neighbours_know_that_pixels_are_not_square() -> None:
+    regions = regionprops(CELLS, spacing=(0.3, 0.5))
+    table = measure_objects(CELLS, pixel_size_um=(0.3, 0.5))
+    expected = [region.feret_diameter_max for region in regions]
+    np.testing.assert_allclose(table["feret_max_um"], expected, rtol=ROUNDING)
+    distances = cdist(*[[region.centroid for region in regions]] * 2)
+    np.fill_diagonal(distances, np.inf)
+    np.testing.assert_allclose(table["nearest_neighbour_um"], distances.min(1), rtol=ROUNDING)
+
+
+def test_columns_that_a_table_shows_come_in_this_order() -> None:
+    table = measure_objects(CELLS, pixel_size_um=(0.5, 0.5), image=np.ones(SHAPE), channel_names=("DAPI",))
+    assert " ".join(table.columns) == (
+        "label centroid_x_px centroid_x_um centroid_y_px centroid_y_um bbox_left_px bbox_top_px bbox_width_px "
+        "bbox_height_px area_px area_um2 equivalent_diameter_px equivalent_diameter_um perimeter_px perimeter_um "
+        "circularity major_axis_px major_axis_um minor_axis_px minor_axis_um eccentricity orientation_rad solidity "
+        "feret_max_px feret_max_um feret_min_px feret_min_um nearest_neighbour_px nearest_neighbour_um "
+        "touches_border intensity_mean_DAPI intensity_sum_DAPI"
+    )
+
+
+def test_basic_columns_are_the_same_numbers() -> None:
+    every, basic = table_of(CELLS), measure_objects(CELLS, pixel_size_um=None, columns="basic")
+    left_out = {"solidity", "feret_max_px", "feret_min_px", "nearest_neighbour_px"}
+    assert set(every.columns) - set(basic.columns) == left_out
+    for name, column in basic.columns.items():
+        assert column.tobytes() == every[name].tobytes()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.uint16, np.uint32, np.float16, np.float32, np.float64])
 def test_intensities_equal_scikit_images(dtype: type[np.generic]) -> None:
-    image = np.random.default_rng(1).integers(0, 255, (2, *SHAPE)).astype(dtype)
+    image = np.random.default_rng(1).integers(0, 127, (2, *SHAPE)).astype(dtype)
     table = measure_objects(CELLS, pixel_size_um=None, image=image, channel_names=("DAPI", "GFP"))
     mean = from_scikit_image(CELLS, "intensity_mean", np.moveaxis(image, 0, -1).astype(np.float64))
     for channel, name in enumerate(("DAPI", "GFP")):
@@ -187,30 +239,16 @@ def test_an_image_that_does_not_fit_is_refused(image: NDArray[Any], names: tuple
         measure_objects(CELLS, pixel_size_um=None, image=image, channel_names=names)
 
 
-def grid(*radii_px: float) -> NDArray[np.int32]:
-    """A row of discs with room around each."""
-    return paint([Disc(40, 40 + 70 * i, radius) for i, radius in enumerate(radii_px)], (80, 70 * len(radii_px) + 10))
+def test_a_negative_label_is_refused() -> None:
+    for dtype in (np.int16, np.int32, np.int64):
+        with pytest.raises(InputError, match="a label is -1, expected 0 for background"):
+            table_of(np.array([[0, 1], [-1, 2]], dtype))
 
 
-def test_objects_unlike_the_others_are_flagged() -> None:
-    flags = flag_objects(table_of(grid(*[9.8, 10, 10.2] * 5, 30, 2)))
-    assert np.flatnonzero(flags["unusually_large"]).tolist() == [15]
-    assert np.flatnonzero(flags["unusually_small"]).tolist() == [16]
-    assert not flags["touches_border"].any()
-
-
-def test_nearly_equal_objects_are_not_flagged_for_a_few_pixels() -> None:
-    flags = flag_objects(table_of(grid(*[10.0] * 14, 10.6)))
-    assert not flags["unusually_large"].any()
-
-
-def test_fewer_than_ten_objects_say_nothing_about_what_is_usual() -> None:
-    assert not flag_objects(table_of(grid(*[10.0] * 8, 30)))["unusually_large"].any()
-
-
-def test_a_cell_cut_by_the_border_is_flagged_as_that_and_not_as_small() -> None:
-    labels = grid(*[10.0] * 12)
-    labels[0, 0] = 13
-    flags = flag_objects(table_of(labels))
-    assert np.flatnonzero(flags["touches_border"]).tolist() == [12]
-    assert not flags["unusually_small"].any()
+def test_whole_number_sums_are_exact_and_float_sums_run_in_raster_order() -> None:
+    labels = np.ones((3, 40_000), np.int32)
+    dark = np.full(labels.shape, 65535, np.uint16)
+    assert measure_objects(labels, pixel_size_um=None, image=dark)["intensity_sum_0"][0] == 65535 * labels.size
+    bright = np.random.default_rng(0).random(labels.shape)
+    in_order = np.cumsum(bright)[-1]  # NumPy's own sum adds in pairs
+    assert measure_objects(labels, pixel_size_um=None, image=bright)["intensity_sum_0"][0] == in_order
