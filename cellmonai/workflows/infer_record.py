@@ -18,26 +18,56 @@ RECORD_NAME = "run.json"
 _SCHEMA = "cellmonai.run.infer/"
 _VERSION = "1"
 _LARGEST_RECORD_BYTES = 256 * 2**20
+_INFERENCE = ("stitch", "invert", "tta")
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedModel:
+    """Which model made masks, and how it was run.
+
+    Parameters
+    ----------
+    path : the file as `infer` was given it, which may be gone by now
+    sha256 : its digest at that time, in hexadecimal; empty where the record does not say
+    inference : what decides the result beside the operating point: name and value of `stitch`, `invert`, `tta`
+    """
+
+    path: Path
+    sha256: str = ""
+    inference: tuple[tuple[str, str | bool], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class InferredMask:
-    """One finished mask; `image` is the path as the user of `infer` typed it, which may be gone by now."""
+    """One finished mask; `image` is the path as the user of `infer` typed it, which may be gone by now.
+
+    `channels` are the indices of the image's channels that the model saw; empty where the record does not say.
+    """
 
     mask: Path
     image: Path
     plane: str
     maps: Path | None
     pixel_size_um: PixelSize | None
+    channels: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class InferRecord:
-    """The record of one output folder of `infer`; `failed` names the images that have no mask."""
+    """The record of one output folder of `infer`.
+
+    Parameters
+    ----------
+    failed : the images that have no mask
+    made_by : the model, with its digest and how it was run
+    finished : whether the run came to its end; a record without an end is of one that did not
+    """
 
     masks: tuple[InferredMask, ...]
     failed: tuple[str, ...]
     operating_point: InstanceSettings
+    finished: bool = True
+    made_by: RecordedModel | None = None
 
 
 def read_infer_record(folder: Path) -> InferRecord | None:
@@ -74,6 +104,8 @@ def _read(document: dict[str, Any], folder: Path, path: Path) -> InferRecord:
             masks=tuple(_mask(entry, folder) for entry in entries if entry["status"] == "done"),
             failed=tuple(str(entry["image"]) for entry in entries if entry["status"] != "done"),
             operating_point=InstanceSettings.from_json(document.get("operating_point") or {}),
+            made_by=_made_by(document),
+            finished=document.get("ended", "") is not None and document.get("outcome", "done") == "done",
         )
     except (KeyError, TypeError, ValueError, AttributeError, UsageError) as error:
         reason = error.what if isinstance(error, UsageError) else f"{type(error).__name__}: {error}"
@@ -90,7 +122,29 @@ def _mask(entry: dict[str, Any], folder: Path) -> InferredMask:
         plane=str(entry.get("plane") or ""),
         maps=_inside(maps, folder) if maps else None,
         pixel_size_um=_pixel_size(entry.get("pixel_size_um")),
+        channels=_channels(entry.get("channels") or []),
     )
+
+
+def _model(facts: Any) -> Path | None:  # noqa: ANN401 - any JSON value
+    path = facts.get("path") if isinstance(facts, dict) else facts
+    return Path(path) if isinstance(path, str) else None
+
+
+def _made_by(document: dict[str, Any]) -> RecordedModel | None:
+    facts, parameters = document.get("model"), document.get("parameters")
+    if not isinstance(facts, dict) or (path := _model(facts)) is None:
+        return None
+    said = {**(parameters if isinstance(parameters, dict) else {}), **document}  # what was done, before what was asked
+    inference = [(name, said[name]) for name in _INFERENCE if isinstance(said.get(name), str | bool)]
+    return RecordedModel(path, str(facts.get("sha256") or ""), tuple(inference))
+
+
+def _channels(values: Any) -> tuple[int, ...]:  # noqa: ANN401 - any JSON value
+    channels = tuple(int(value) for value in values)
+    if any(channel < 0 for channel in channels):
+        raise ValueError(f"channels {values!r}")
+    return channels
 
 
 def _inside(name: Any, folder: Path) -> Path:  # noqa: ANN401 - any JSON value
