@@ -7,9 +7,10 @@ import io
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pytest
 from rich.console import Console
 
-from cellmonai.report.counts import CellRows, ImageCount, write_cells, write_counts
+from cellmonai.report.counts import CellsFile, ImageCount, write_counts
 from cellmonai.report.tables import count_table
 
 if TYPE_CHECKING:
@@ -34,9 +35,12 @@ def read(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
-def shown(counts: list[ImageCount], failures: dict[str, str] | None = None) -> str:
-    console = Console(file=io.StringIO(), width=160, markup=False, highlight=False)
-    console.print(count_table(counts, failures=failures or {}, where_all="counts/counts.csv"))
+def shown(
+    counts: list[ImageCount], failures: dict[str, str] | None = None, *, width: int = 160, level: float | None = None
+) -> str:
+    console = Console(file=io.StringIO(), width=width, markup=False, highlight=False)
+    table = count_table(counts, failures=failures or {}, where_all="counts/counts.csv", interval_level=level)
+    console.print(table)
     return console.file.getvalue()  # type: ignore[attr-defined]
 
 
@@ -61,10 +65,12 @@ def test_an_interval_fills_its_two_columns(tmp_path: Path) -> None:
 
 
 def test_cells_csv_joins_images_with_different_columns(tmp_path: Path) -> None:
-    one = CellRows("a", "", {"label": np.array([1, 2]), "area_px": np.array([5, 6])})
-    none = CellRows("empty", "", {"label": np.zeros(0, int), "area_px": np.zeros(0, int)})
-    other = CellRows("b", "t1", {"label": np.array([1]), "area_px": np.array([7]), "intensity_mean_0": np.array([0.5])})
-    write_cells(tmp_path / "c.csv", [one, none, other], overwrite=False)
+    with CellsFile(tmp_path / "c.csv", ["label", "area_px", "intensity_mean_0"], overwrite=False) as cells:
+        cells.add("a", "", {"label": np.array([1, 2]), "area_px": np.array([5, 6])})
+        cells.add("empty", "", {"label": np.zeros(0, int), "area_px": np.zeros(0, int)})
+        intensity = {"intensity_mean_0": np.array([0.5])}
+        cells.add("b", "t1", {"label": np.array([1]), "area_px": np.array([7]), **intensity})
+        assert not (tmp_path / "c.csv").exists()
     rows = read(tmp_path / "c.csv")
     assert [(r["image"], r["plane"], r["label"]) for r in rows] == [("a", "", "1"), ("a", "", "2"), ("b", "t1", "1")]
     assert [r["intensity_mean_0"] for r in rows] == ["", "", "0.500"]
@@ -79,21 +85,23 @@ def test_the_table_has_a_total_and_thousands_separators() -> None:
 
 def test_the_mean_area_of_all_is_over_cells_not_over_images() -> None:
     text = shown([row(count=3, area_mean_px=10.0), row("b", count=1, area_mean_px=50.0)])
-    assert "20 px" in text.splitlines()[-2]
+    assert text.splitlines()[-2].split() == ["total", "4", "20", "2", "images"]
 
 
 def test_micrometres_are_shown_only_where_all_images_know_them() -> None:
-    assert "12.5 µm²" in shown([row(um=True)])
+    assert "(µm²)" in shown([row(um=True)])
+    assert "12.5" in shown([row(um=True)])
     mixed = shown([row(um=True), row("b")])
     assert "µm²" not in mixed
-    assert "50 px" in mixed
+    assert "(px)" in mixed
+    assert " 50 " in mixed
 
 
 def test_flags_removed_objects_and_failures_are_told() -> None:
     counts = [row(flags={"touches_border": 2, "unusually_large": 0}, removed={"min_area": 4})]
     text = shown(counts, {"broken": "is not a TIFF file"})
-    assert "2 at the border; removed: 4 too small" in text
-    assert "unusually large" not in text
+    assert "2 at border; removed: 4 too small" in text
+    assert " large" not in text
     assert "is not a TIFF file" in text
     assert "1 failed" in text
 
@@ -109,3 +117,46 @@ def test_a_long_list_is_cut_and_says_where_the_rest_is() -> None:
     assert "i039" in text
     assert "i040" not in text
     assert "60 more in counts/counts.csv" in text
+
+
+BUSY = [
+    row(
+        f"experiment/plate_01/A{n:02}_a_long_name_of_a_field_of_view.tif",
+        count=12_345 + n,
+        um=True,
+        interval=(12_000, 13_000 + n),
+        flags={"touches_border": 120, "unusually_large": 3},
+        removed={"min_area": 12},
+    )
+    for n in range(3)
+]
+
+
+def test_the_table_fits_eighty_columns_and_cuts_nothing() -> None:
+    text = shown(BUSY, {"broken_field.tif": "is not a TIFF file"}, width=80, level=0.95)
+    assert max(len(line) for line in text.splitlines()) <= 80
+    for value in ("12,345", "12,000\u201313,002", "1,234", "12.5", "37,038", "95 %", "interval"):
+        assert value in text
+    assert "…" not in text
+    letters = "".join("".join(line[:24].split()) for line in text.splitlines())
+    assert "a_long_name_of_a_field_of_view.tif" in letters  # folded over lines, whole
+
+
+@pytest.mark.parametrize(("width", "gone"), [(64, "mean area"), (54, "/mm²")])
+def test_a_narrow_terminal_keeps_counts_and_intervals_whole(width: int, gone: str) -> None:
+    text = shown(BUSY, width=width)
+    assert max(len(line) for line in text.splitlines()) <= width
+    assert "12,345" in text
+    assert "12,000\u201313,000" in text
+    assert gone not in text
+
+
+def test_intervals_have_a_column_where_there_are_any_and_the_total_has_none() -> None:
+    assert "interval" not in shown([row()])
+    text = shown([row(interval=(1, 4)), row("b", count=7)])
+    assert "1\u20134" in text
+    assert text.splitlines()[-2].split() == ["total", "9", "50", "2", "images"]
+
+
+def test_a_pipe_gets_no_colour_codes() -> None:
+    assert "\x1b" not in shown(BUSY, {"x": "failed"})
