@@ -116,4 +116,5 @@ class FilledRows:
 
 def _as_values(rows: NDArray[Any]) -> NDArray[np.int32]:
     """Give 1 on background, int32."""
-    return (rows == 0).astype(np.int32)
+    background: NDArray[np.bool_] = rows == 0
+    return background.astype(np.int32)

@@ -85,6 +85,11 @@ def flood(
     return labels[within].copy()
 
 
+def flood_bytes_per_px() -> int:
+    """Give the memory that a flood takes for each pixel, at worst: its images and its queue."""
+    return 300 if _kernel() is None else 90
+
+
 def _kernel() -> Callable[..., int] | None:
     compiled = getattr(library(), "cellmonai_flood", None)
     if compiled is None:
@@ -109,7 +114,9 @@ def _flood(
     """Flood as the kernel does, on images framed by one closed pixel; labels and open pixels are overwritten."""
     pitch = framed_cost.shape[1]
     steps = (-pitch, -1, 1, pitch)
-    cost, still_open, labels = (image.ravel().tolist() for image in (framed_cost, framed_open, framed_labels))
+    cost: list[float] = framed_cost.ravel().tolist()
+    still_open: list[int] = framed_open.ravel().tolist()
+    labels: list[int] = framed_labels.ravel().tolist()
     on_arrival = compactness > 0 or with_lines
     starts = np.flatnonzero(framed_labels).tolist()
     queue = [(cost[pixel], age, pixel, pixel) for age, pixel in enumerate(starts)]

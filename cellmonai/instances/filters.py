@@ -48,7 +48,7 @@ def out_by_border(table: NDArray[np.int64], shape: tuple[int, int], border: Bord
     """
     if border == "keep":
         return np.zeros(table.shape[0], np.bool_)
-    out = (table[:, TOP] == 0) | (table[:, LEFT] == 0)
+    out: NDArray[np.bool_] = (table[:, TOP] == 0) | (table[:, LEFT] == 0)
     if border == "exclude":
         out |= (table[:, BOTTOM] == shape[0]) | (table[:, RIGHT] == shape[1])
     return out

@@ -126,7 +126,7 @@ class BasinJoiner:
         self._edges.append(highest_saddles(self._ends(edges.low), self._ends(edges.high), edges.saddle))
 
     def finish(self) -> RegionGraph:
-        """Number the basins from 0 in raster order of their peaks."""
+        """Give the basins, numbered from 0 in raster order of their peaks."""
         self._settle(self._fresh)
         numbers, table = np.concatenate(self._numbers), np.concatenate(self._tables)
         self._tables.clear()

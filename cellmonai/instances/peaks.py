@@ -46,7 +46,8 @@ def plateau_peaks(height: NDArray[np.float64], inside: NDArray[np.bool_], side_p
     within the bounding box of the foreground; as heights are not negative, the image around it makes no difference.
     """
     limited = np.where(inside, height, 0.0)
-    return (limited == window_maximum(limited, side_px)) & (limited > height.min(initial=np.inf))
+    peaks: NDArray[np.bool_] = (limited == window_maximum(limited, side_px)) & (limited > height.min(initial=np.inf))
+    return peaks
 
 
 def spaced_peaks(height: NDArray[np.float64], inside: NDArray[np.bool_], min_distance_px: int) -> NDArray[np.intp]:

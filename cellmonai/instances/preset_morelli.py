@@ -89,13 +89,19 @@ def fnc_v2(mask: NDArray[np.bool_], *, original: bool = True) -> NDArray[np.int3
     """Label cells as the tools of the second edition of Fluorescent Neuronal Cells do.
 
     Parameters and result as for `morelli2021`, with two differences: only holes below 50 px are filled, and parts below
-    200 px are dropped after the cut too. The optional smoothing of contours is left out. The original's labels stay
-    apart where they touch across a corner, as their 8-bit values differ, unless their numbers are 256 apart.
+    200 px are dropped after the cut too. The smoothing of contours, off unless asked for there, is left out. The
+    original's labels stay apart where they touch across a corner, as their 8-bit values differ, unless their numbers
+    are 256 apart.
+
+    Notes
+    -----
+    Unlike for the other presets of this file there are no reference pixels: the steps follow the published code's text.
 
     References
     ----------
-    Clissa et al. 2024, Fluorescent Neuronal Cells dataset v2, Scientific Data 11, 184;
-    code in github.com/clissa/fluocells-scientific-data, fluocells/utils/data.py.
+    Clissa et al. 2024, Fluorescent Neuronal Cells v2: multi-task, multi-format annotations for deep learning in
+    microscopy, Scientific Data 11, doi:10.1038/s41597-024-03005-9; code in github.com/clissa/fluocells-scientific-data,
+    fluocells/utils/data.py.
     """
     if not original:
         return _cut_without_faults(mask, FNC_V2)
@@ -115,7 +121,8 @@ def clean(mask: NDArray[np.bool_], settings: MorelliSettings) -> NDArray[np.bool
     """Fill small regions of background, then drop small regions of foreground; all 4-connected."""
     background = label_components(~mask, connectivity=4)
     filled = _without_small(background, settings.fill_below_px) == 0
-    return _without_small(label_components(filled, connectivity=4), settings.min_area_px) != 0
+    kept: NDArray[np.bool_] = _without_small(label_components(filled, connectivity=4), settings.min_area_px) != 0
+    return kept
 
 
 def peak_markers(

@@ -17,12 +17,16 @@ from cellmonai.core.errors import InputError, UsageError
 from cellmonai.core.text import did_you_mean
 from cellmonai.instances import preset_allureking as allureking
 from cellmonai.instances import preset_morelli as morelli
+from cellmonai.instances.compact_watershed import flood_bytes_per_px
 from cellmonai.instances.preset_floodfill import floodfill
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
+
+
+_BYTES_PER_PX = 60  # measured: up to 52
 
 
 class LabelMask(Protocol):
@@ -42,8 +46,8 @@ class Preset:
     name : what the user types
     description : the steps in one sentence
     source : article and code
-    bytes_per_px : memory that a run needs beside the mask, for each pixel of the whole image, at worst
     label_mask : the function itself
+    cuts : it splits regions by a watershed, which takes more memory
     faults : what `original=True` keeps and `original=False` repairs
     parameters : sizes in px and px², for the run record
     threshold : foreground probability above which (strictly) a pixel is foreground
@@ -53,19 +57,27 @@ class Preset:
     name: str
     description: str
     source: str
-    bytes_per_px: int
     label_mask: LabelMask
+    cuts: bool = False
     faults: tuple[str, ...] = ()
     parameters: Mapping[str, float] = field(default_factory=dict)
     threshold: float = 0.5
     in_8_bits: bool = False
 
     def memory_bytes(self, shape: tuple[int, int]) -> int:
-        """Give the memory that an image of this shape (Y, X) needs; presets take whole images and never stream."""
-        return self.bytes_per_px * shape[0] * shape[1]
+        """Give the memory that an image of this shape (Y, X) needs at worst, beside itself.
+
+        Presets take whole images and never stream.
+        """
+        bytes_per_px = _BYTES_PER_PX + (flood_bytes_per_px() if self.cuts else 0)
+        return bytes_per_px * shape[0] * shape[1]
 
 
 _MORELLI_SOURCE = "Morelli et al. 2021, Scientific Reports 11, 22920; github.com/robomorelli/cell_counting_yellow"
+_FNC_SOURCE = (
+    "Clissa et al. 2024, Scientific Data 11, doi:10.1038/s41597-024-03005-9; "
+    "github.com/clissa/fluocells-scientific-data"
+)
 _ALLUREKING_SOURCE = "github.com/allureking/unet-cell-segmentation"
 _CUT = "compact watershed with lines from the plateaus of the widened distance"
 _LOST = "labels in 8 bits: objects 256, 512, … vanish"
@@ -82,8 +94,8 @@ _TABLE = (
         source=_MORELLI_SOURCE,
         parameters=asdict(morelli.MORELLI2021),
         faults=(_LOST, _RELABELLED, _EVEN, _NO_PEAK, _PARTS),
-        bytes_per_px=160,
         label_mask=morelli.morelli2021,
+        cuts=True,
     ),
     Preset(
         name="tashfeen",
@@ -91,24 +103,23 @@ _TABLE = (
         source=f"a report that follows {_MORELLI_SOURCE}",
         parameters=asdict(morelli.TASHFEEN),
         faults=(_LOST, _RELABELLED, _EVEN, _NO_PEAK, _PARTS),
-        bytes_per_px=160,
         label_mask=morelli.tashfeen,
+        cuts=True,
     ),
     Preset(
         name="fnc_v2",
         description=f"holes below 50 px filled, objects from 200 px before and after the cut, {_CUT}",
-        source="Clissa et al. 2024, Scientific Data 11, 184; github.com/clissa/fluocells-scientific-data",
+        source=_FNC_SOURCE,
         parameters=asdict(morelli.FNC_V2),
         faults=(_LOST, _EVEN, _NO_PEAK),
-        bytes_per_px=160,
         label_mask=morelli.fnc_v2,
+        cuts=True,
     ),
     Preset(
         name="allureking_plain",
         description="4-connected regions from 10 px",
         source=_ALLUREKING_SOURCE,
         parameters={"min_area_px": allureking.MIN_AREA_PX},
-        bytes_per_px=40,
         label_mask=allureking.allureking_plain,
     ),
     Preset(
@@ -117,7 +128,6 @@ _TABLE = (
         source=_ALLUREKING_SOURCE,
         parameters={"min_area_px": allureking.MIN_AREA_PX},
         faults=(_BORDER,),
-        bytes_per_px=40,
         label_mask=allureking.allureking_morph,
     ),
     Preset(
@@ -126,15 +136,14 @@ _TABLE = (
         source=_ALLUREKING_SOURCE,
         parameters={"min_area_px": allureking.MIN_AREA_PX, "min_distance_px": allureking.MIN_DISTANCE_PX},
         faults=(_BORDER, "a plateau gives several peaks", "no peak lies within 5 px of the image border"),
-        bytes_per_px=160,
         label_mask=allureking.allureking_watershed,
+        cuts=True,
     ),
     Preset(
         name="floodfill_127",
         description="4-connected regions of an 8-bit map above 127",
         source="the notebook of a tiled convolutional network for the Fluorescent Neuronal Cells pictures",
         faults=("probabilities are cut to 8 bits before the threshold",),
-        bytes_per_px=40,
         label_mask=floodfill,
         in_8_bits=True,
     ),
@@ -144,7 +153,6 @@ _TABLE = (
         source="the notebook of a tiled convolutional network for the Fluorescent Neuronal Cells pictures",
         threshold=122 / 255,
         faults=("probabilities are cut to 8 bits before the threshold",),
-        bytes_per_px=40,
         label_mask=floodfill,
         in_8_bits=True,
     ),

@@ -61,9 +61,9 @@ class StripStore:
         if self._file is None:
             self._file = tempfile.TemporaryFile(dir=self.folder)  # noqa: SIM115 - open until `close`
             for earlier in self._kept:
-                self._file.write(np.ascontiguousarray(earlier))
+                self._file.write(np.ascontiguousarray(earlier).data)
             self._kept.clear()
-        self._file.write(np.ascontiguousarray(strip))
+        self._file.write(np.ascontiguousarray(strip).data)
 
     def strip(self, index: int) -> NDArray[np.int32]:
         """Give a strip, shape (rows, columns); it is not to be written to."""

@@ -5,8 +5,8 @@
 DATA holds three data sets with perfect foreground, so that only the splitting is judged:
 
 bbbc005   masks in focus; the true count is in the file name (simulated cells, which overlap)
-dsb2018   corrected labels merged into one mask, the half of the groups whose digest is odd; outlines are known
-fnc       masks of neurons as the authors counted them: regions that do not touch
+dsb2018   corrected labels merged into one mask, of the half of the groups on which `fit_split_rule.py` never fits
+fnc       four masks of neurons that do not touch: regions are the truth, so any rule that never splits is perfect here
 
 bias is 100 (sum of predicted - sum of true) / sum of true, MAE in cells per image, F1 at an IoU of 0.5.
 """
