@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import colorsys
 from typing import TYPE_CHECKING, Any
-from xml.sax.saxutils import quoteattr
 
 import numpy as np
 
@@ -11,55 +11,82 @@ from cellmonai.core.errors import OutputError
 from cellmonai.core.files import atomic_file
 from cellmonai.images.maps import Maps, read_maps, write_maps
 from cellmonai.images.open import open_image
+from cellmonai.images.rows import STRIP_PIXELS, as_rows, strips
+from cellmonai.images.tiff_write import TILE, write_plane
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from cellmonai.core.units import PixelSize
+    from cellmonai.images.rows import Rows
 
 __all__ = ["Maps", "read_maps", "write_labels", "write_maps", "write_mask", "write_png"]
 
-TILE = 256
-CLASSIC_TIFF_LIMIT = 2**32 - 2**25
-"""Raw bytes up to which a classic TIFF surely holds the picture; it ends at 4 GiB."""
+LARGEST_IN_STRIPS_PX = 1 << 26
+"""Label images up to this are written in strips, which ImageJ opens without a plugin; larger ones in tiles."""
+
+_READING_BYTES = 1 << 26
+_GOLDEN_RATIO = 0.6180339887498949
 
 
-def write_mask(path: Path, mask: NDArray[np.bool_], *, pixel_size_um: PixelSize | None, overwrite: bool) -> None:
-    """Write a mask (Y, X) as tiled uint8 TIFF with 0 and 255.
+def write_mask(path: Path, mask: NDArray[np.bool_] | Rows, *, pixel_size_um: PixelSize | None, overwrite: bool) -> None:
+    """Write a mask (Y, X), an array or rows, as tiled uint8 TIFF with 0 and 255.
 
     Raises
     ------
     OutputError
         The file exists and `overwrite` is not set, or cannot be written.
     """
-    if mask.ndim != 2 or mask.dtype != np.bool_ or not mask.size:
-        raise ValueError(f"mask is {mask.dtype} {mask.shape}, expected bool (Y, X)")
+    plane = _plane(mask, "mask")
     with atomic_file(path, overwrite=overwrite) as temporary:
-        tiles = (tile.view(np.uint8) * np.uint8(255) for tile in _tiles(mask))
-        _write_tiff(temporary, tiles, mask.shape, np.dtype(np.uint8), pixel_size_um)
+        write_plane(temporary, plane, np.dtype(np.uint8), stored=_as_bytes, pixel_size_um=pixel_size_um, tiled=True)
 
 
-def write_labels(path: Path, labels: NDArray[Any], *, pixel_size_um: PixelSize | None, overwrite: bool) -> None:
-    """Write a label image (Y, X) as tiled TIFF, uint16 up to 65,535 objects and uint32 above, and read it back.
+def write_labels(
+    path: Path,
+    labels: NDArray[Any] | Rows,
+    *,
+    count: int | None = None,
+    pixel_size_um: PixelSize | None,
+    overwrite: bool,
+) -> None:
+    """Write a label image as TIFF, uint16 up to 65,535 objects and uint32 above, and read it back.
+
+    Parameters
+    ----------
+    path : the file
+    labels : whole numbers, shape (Y, X), 0 is background; an array, or rows, which are read from top to bottom twice,
+        and a third time where `count` is not given
+    count : the greatest label; looked for when not given
+    pixel_size_um : micrometres per pixel, (y, x), or None
+    overwrite : replace a file that exists
 
     Raises
     ------
     OutputError
         The file exists and `overwrite` is not set, cannot be written, or does not read back as it was.
+
+    Notes
+    -----
+    The file carries a colour table that ImageJ's own reader shows the labels in, which would else look black. It opens
+    no tiled TIFF, so that only label images beyond 67 megapixels are tiled. In memory are 256 rows or 1 megapixel.
     """
-    if labels.ndim != 2 or labels.dtype.kind not in "iu" or not labels.size:
-        raise ValueError(f"labels are {labels.dtype} {labels.shape}, expected whole numbers (Y, X)")
-    low, high = int(labels.min()), int(labels.max())
-    if low < 0 or high > 0xFFFFFFFF:
-        raise ValueError(f"labels are {low} to {high}, expected 0 to 4294967295")
+    plane = _plane(labels, "labels")
+    high = _greatest(plane) if count is None else count
     dtype = np.dtype(np.uint16 if high <= 0xFFFF else np.uint32)
     with atomic_file(path, overwrite=overwrite) as temporary:
-        tiles = (tile.astype(dtype) for tile in _tiles(labels))
-        _write_tiff(temporary, tiles, labels.shape, dtype, pixel_size_um)
-        _require_same(temporary, labels, path)
+        write_plane(
+            temporary,
+            plane,
+            dtype,
+            stored=lambda rows: _whole(rows).astype(dtype),
+            pixel_size_um=pixel_size_um,
+            colours=label_colours(),
+            tiled=plane.shape[0] * plane.shape[1] > LARGEST_IN_STRIPS_PX,
+        )
+        _require_same(temporary, plane, path)
 
 
 def write_png(path: Path, rgb: NDArray[np.uint8], *, overwrite: bool) -> None:
@@ -78,67 +105,53 @@ def write_png(path: Path, rgb: NDArray[np.uint8], *, overwrite: bool) -> None:
         Image.fromarray(np.ascontiguousarray(rgb)).save(temporary, format="PNG")
 
 
-def _tiles(array: NDArray[Any]) -> Iterator[NDArray[Any]]:
-    """Cut an array into tiles in raster order; those at the lower and right edge are filled up with zeros."""
-    for row in range(0, array.shape[0], TILE):
-        for column in range(0, array.shape[1], TILE):
-            part = array[row : row + TILE, column : column + TILE]
-            tile = np.zeros((TILE, TILE), array.dtype)
-            tile[: part.shape[0], : part.shape[1]] = part
-            yield tile
+def label_colours() -> NDArray[np.uint8]:
+    """Give 256 colours for labels, shape (256, 3): black for the background, then bright ones, neighbours far apart.
+
+    Each hue is the golden ratio of the circle further than the one before it, which spreads any number of them.
+    """
+    bright = [
+        colorsys.hsv_to_rgb(i * _GOLDEN_RATIO % 1.0, (0.55, 0.85)[i % 2], (1.0, 0.8, 0.9)[i % 3]) for i in range(255)
+    ]
+    colours: NDArray[np.uint8] = np.rint(np.array([(0.0, 0.0, 0.0), *bright]) * 255).astype(np.uint8)
+    return colours
 
 
-def _write_tiff(
-    path: Path,
-    tiles: Iterator[NDArray[Any]],
-    shape: tuple[int, ...],
-    dtype: np.dtype[Any],
-    pixel_size_um: PixelSize | None,
-) -> None:
-    from tifffile import imwrite
-
-    imwrite(
-        path,
-        tiles,
-        shape=shape,
-        dtype=dtype,
-        bigtiff=shape[0] * shape[1] * dtype.itemsize > CLASSIC_TIFF_LIMIT,
-        photometric="minisblack",
-        tile=(TILE, TILE),
-        compression="zlib",
-        compressionargs={"level": 1},
-        description=_ome_xml(shape, dtype, pixel_size_um),
-        metadata=None,
-        software="cellmonai",
-        resolution=(1e4 / pixel_size_um[1], 1e4 / pixel_size_um[0]) if pixel_size_um else None,
-        resolutionunit="CENTIMETER" if pixel_size_um else None,
-    )
+def _plane(plane: NDArray[Any] | Rows, what: str) -> Rows:
+    kind = getattr(plane, "dtype", "rows")
+    if len(plane.shape) != 2 or 0 in plane.shape:
+        raise ValueError(f"{what}: {kind} {plane.shape}, expected (Y, X) with pixels")
+    return as_rows(plane)
 
 
-def _ome_xml(shape: tuple[int, ...], dtype: np.dtype[Any], pixel_size_um: PixelSize | None) -> str:
-    """Describe one plane as OME-XML, without the random identifier and the date that would make each file differ."""
-    facts = {"ID": "Pixels:0", "DimensionOrder": "XYCZT", "Type": dtype.name, "BigEndian": "false"}
-    facts |= {"SizeX": str(shape[1]), "SizeY": str(shape[0]), "SizeC": "1", "SizeZ": "1", "SizeT": "1"}
-    if pixel_size_um is not None:
-        y, x = pixel_size_um
-        facts |= {"PhysicalSizeX": repr(float(x)), "PhysicalSizeXUnit": "\u00b5m"}
-        facts |= {"PhysicalSizeY": repr(float(y)), "PhysicalSizeYUnit": "\u00b5m"}
-    attributes = " ".join(f"{name}={quoteattr(value)}" for name, value in facts.items())
-    space = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
-    text = (
-        '<?xml version="1.0" encoding="UTF-8"?>'
-        f'<OME xmlns="{space}" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" '
-        f'xsi:schemaLocation="{space} {space}/ome.xsd" Creator="cellmonai">'
-        f'<Image ID="Image:0"><Pixels {attributes}>'
-        '<Channel ID="Channel:0:0" SamplesPerPixel="1"/><TiffData IFD="0" PlaneCount="1"/></Pixels></Image></OME>'
-    )
-    return text.encode("ascii", "xmlcharrefreplace").decode("ascii")
+def _as_bytes(mask: NDArray[Any]) -> NDArray[np.uint8]:
+    if mask.dtype != np.bool_:
+        raise ValueError(f"mask is {mask.dtype}, expected bool (Y, X)")
+    return mask.view(np.uint8) * np.uint8(255)
 
 
-def _require_same(written: Path, labels: NDArray[Any], path: Path) -> None:
+def _whole(labels: NDArray[Any]) -> NDArray[Any]:
+    if labels.dtype.kind not in "iu":
+        raise ValueError(f"labels are {labels.dtype}, expected whole numbers (Y, X)")
+    return labels
+
+
+def _greatest(plane: Rows) -> int:
+    """Give the greatest label, after checking that all are labels."""
+    low = high = 0
+    for top, bottom in strips(plane.shape):
+        rows = _whole(plane.rows(top, bottom))
+        low, high = min(low, int(rows.min())), max(high, int(rows.max()))
+    if low < 0 or high > 0xFFFFFFFF:
+        raise ValueError(f"labels are {low} to {high}, expected 0 to 4294967295")
+    return high
+
+
+def _require_same(written: Path, labels: Rows, path: Path) -> None:
     """Read a label image back, strip by strip: a label that wrapped or a lost tile must not go unseen."""
-    with open_image(written) as source:
-        for row in range(0, labels.shape[0], TILE):
-            end = min(row + TILE, labels.shape[0])
-            if not np.array_equal(source.read((row, 0, end, labels.shape[1]))[0], labels[row:end]):
+    rows = TILE * max(1, STRIP_PIXELS // (TILE * labels.shape[1]))  # whole rows of tiles
+    memory = _READING_BYTES + 4 * rows * labels.shape[1] * np.dtype(np.uint32).itemsize  # each row is read only once
+    with open_image(written, memory=memory) as source:
+        for top, bottom in strips(labels.shape, strip_rows=rows):
+            if not np.array_equal(source.read((top, 0, bottom, labels.shape[1]))[0], labels.rows(top, bottom)):
                 raise OutputError("the file does not read back as written", where=str(path), cure="check the disk")

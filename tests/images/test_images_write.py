@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from tifffile import TiffFile
 
 from cellmonai.core.errors import InputError, MemoryBudgetError, OutputError
-from cellmonai.images import write
+from cellmonai.images import tiff_write, write
 from cellmonai.images.labels import read_mask
 from cellmonai.images.open import open_image
-from cellmonai.images.write import read_maps, write_labels, write_maps, write_mask, write_png
+from cellmonai.images.rows import ArrayRows
+from cellmonai.images.write import label_colours, read_maps, write_labels, write_maps, write_mask, write_png
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
 MASK = np.random.default_rng(4).random((300, 517)) > 0.8
 PROBABILITY = np.random.default_rng(4).random((2, 600, 530)).astype(np.float32)
@@ -62,7 +66,7 @@ def test_a_mask_is_a_tiled_ome_tiff_that_other_programs_understand(tmp_path: Pat
 
 
 def test_a_large_picture_is_written_as_bigtiff(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(write, "CLASSIC_TIFF_LIMIT", 1000)
+    monkeypatch.setattr(tiff_write, "CLASSIC_TIFF_LIMIT", 1000)
     write_mask(tmp_path / "a.tif", MASK, pixel_size_um=None, overwrite=False)
     with TiffFile(tmp_path / "a.tif") as tif:
         assert tif.is_bigtiff
@@ -92,15 +96,75 @@ def test_nothing_is_overwritten_unless_asked_for(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"a.tif", "a.zarr"}
 
 
-def test_a_label_image_that_reads_back_otherwise_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def wrap(array: np.ndarray) -> object:
-        return (tile % 256 for tile in original(array))
-
-    original = write._tiles
-    monkeypatch.setattr(write, "_tiles", wrap)
+@pytest.mark.parametrize("limit", [0, 2**26], ids=["tiles", "strips"])
+def test_a_label_image_that_reads_back_otherwise_is_not_kept(
+    limit: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(write, "LARGEST_IN_STRIPS_PX", limit)
+    monkeypatch.setattr(write, "_whole", lambda labels: labels % 256)
     with pytest.raises(OutputError, match="does not read back"):
         write_labels(tmp_path / "a.tif", np.full((9, 9), 300, np.int32), pixel_size_um=None, overwrite=False)
+    monkeypatch.undo()
+    with pytest.raises(OutputError, match="does not read back"):
+        write_labels(tmp_path / "a.tif", np.full((9, 9), 70_000), count=9, pixel_size_um=None, overwrite=False)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("limit", [0, 2**26], ids=["tiles", "strips"])
+@pytest.mark.parametrize("count", [1, 70_000])
+def test_rows_and_arrays_give_the_same_bytes_and_the_right_labels(
+    limit: int, count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(write, "LARGEST_IN_STRIPS_PX", limit)
+    labels = np.random.default_rng(2).integers(0, count + 1, (300, 517)).astype(np.int32)
+    labels[0, 0] = count
+    write_labels(tmp_path / "a.tif", labels, pixel_size_um=(0.5, 0.25), overwrite=False)
+    write_labels(tmp_path / "b.tif", ArrayRows(labels), count=count, pixel_size_um=(0.5, 0.25), overwrite=False)
+    assert (tmp_path / "a.tif").read_bytes() == (tmp_path / "b.tif").read_bytes()
+    with TiffFile(tmp_path / "a.tif") as tif:
+        assert tif.pages.first.is_tiled == (limit == 0)
+        assert np.array_equal(tif.asarray(), labels)
+
+
+def test_only_a_few_rows_are_asked_for_at_a_time(tmp_path: Path) -> None:
+    class Counted(ArrayRows):
+        most = 0
+
+        def rows(self, top: int, bottom: int) -> NDArray[Any]:
+            self.most = max(self.most, bottom - top)
+            return super().rows(top, bottom)
+
+    labels, mask = Counted(np.ones((3000, 5000), np.int32)), Counted(np.ones((3000, 5000), bool))
+    write_labels(tmp_path / "a.tif", labels, pixel_size_um=None, overwrite=False)
+    write_mask(tmp_path / "b.tif", mask, pixel_size_um=None, overwrite=False)
+    assert max(labels.most, mask.most) <= 256
+    assert read_mask(tmp_path / "b.tif").array.min() == 255
+
+
+def test_labels_carry_colours_for_imagej_and_stay_grey_for_all_others(tmp_path: Path) -> None:
+    labels = np.arange(12, dtype=np.int32).reshape(3, 4)
+    write_labels(tmp_path / "a.tif", labels, pixel_size_um=(0.5, 0.25), overwrite=False)
+    with TiffFile(tmp_path / "a.tif") as tif:
+        page = tif.pages.first
+        assert tif.is_ome
+        assert page.photometric == 1
+        assert not page.is_tiled
+        assert 'PhysicalSizeX="0.25" PhysicalSizeXUnit="&#181;m"' in page.description
+        assert page.tags["ColorMap"].count == 768  # what ImageJ's TiffDecoder looks for
+        assert np.array_equal(page.colormap // 257, label_colours().T)
+        assert np.array_equal(tif.asarray(), labels)
+    with open_image(tmp_path / "a.tif") as source:
+        assert np.array_equal(source.read()[0], labels)
+    with Image.open(tmp_path / "a.tif") as picture:
+        assert np.array_equal(np.asarray(picture), labels)
+
+
+def test_label_colours_are_bright_and_differ_from_their_neighbours() -> None:
+    colours = label_colours().astype(int)
+    assert colours[0].tolist() == [0, 0, 0]
+    assert colours[1:].max(axis=1).min() >= 200
+    assert len({tuple(colour) for colour in colours.tolist()}) == 256
+    assert np.abs(np.diff(colours, axis=0)).sum(axis=1).min() > 100
 
 
 def test_a_picture_is_written_as_png(tmp_path: Path) -> None:

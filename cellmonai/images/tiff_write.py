@@ -1,0 +1,123 @@
+"""One plane to TIFF, row by row: compressed, with its pixel size, the same bytes for the same content."""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from cellmonai.core.units import PixelSize
+    from cellmonai.images.rows import Rows
+
+TILE = 256
+CLASSIC_TIFF_LIMIT = 2**32 - 2**25
+"""Raw bytes up to which a classic TIFF surely holds the picture; it ends at 4 GiB."""
+
+_LEVEL = 1  # of zlib; higher ones take much longer and gain little on masks
+_STRIP_BYTES = 1 << 18
+_BUFFER_BYTES = 1 << 24  # of tiles that are compressed side by side; 256 MiB unless told
+_COLOUR_MAP = 320  # TIFF tag
+_SHORT = 3  # TIFF type
+
+
+def write_plane(
+    path: Path,
+    plane: Rows,
+    dtype: np.dtype[Any],
+    *,
+    stored: Callable[[NDArray[Any]], NDArray[Any]],
+    pixel_size_um: PixelSize | None,
+    colours: NDArray[np.uint8] | None = None,
+    tiled: bool,
+) -> None:
+    """Write a plane as TIFF with OME-XML.
+
+    Parameters
+    ----------
+    path : the file
+    plane : rows that are asked for from top to bottom, a few at a time
+    dtype : what the file holds
+    stored : makes rows of `dtype` from rows of the plane
+    pixel_size_um : micrometres per pixel, (y, x), or None
+    colours : uint8, shape (256, 3), from the least to the greatest value, which ImageJ's own reader shows the picture
+        in; values stay what they are for it and all others, as the picture is declared grey
+    tiled : in tiles, which large pictures want, or in strips, which ImageJ's own reader can open
+    """
+    from tifffile import imwrite
+
+    shape = plane.shape
+    pieces = _tiles(plane, stored) if tiled else _strips(plane, dtype, stored)
+    imwrite(
+        path,
+        pieces,
+        shape=shape,
+        dtype=dtype,
+        bigtiff=shape[0] * shape[1] * dtype.itemsize > CLASSIC_TIFF_LIMIT,
+        photometric="minisblack",
+        tile=(TILE, TILE) if tiled else None,
+        rowsperstrip=None if tiled else _rows_per_strip(shape, dtype),
+        compression="zlib",
+        compressionargs={"level": _LEVEL},
+        description=_ome_xml(shape, dtype, pixel_size_um),
+        metadata=None,
+        software="cellmonai",
+        resolution=(1e4 / pixel_size_um[1], 1e4 / pixel_size_um[0]) if pixel_size_um else None,
+        resolutionunit="CENTIMETER" if pixel_size_um else None,
+        buffersize=_BUFFER_BYTES,
+        extratags=[] if colours is None else [_colour_tag(colours)],
+    )
+
+
+def _tiles(plane: Rows, stored: Callable[[NDArray[Any]], NDArray[Any]]) -> Iterator[NDArray[Any]]:
+    """Cut a plane into tiles in raster order; those at the lower and right edge are filled up with zeros."""
+    for top in range(0, plane.shape[0], TILE):
+        block = stored(plane.rows(top, min(top + TILE, plane.shape[0])))
+        for left in range(0, plane.shape[1], TILE):
+            part = block[:, left : left + TILE]
+            tile = np.zeros((TILE, TILE), block.dtype)
+            tile[: part.shape[0], : part.shape[1]] = part
+            yield tile
+
+
+def _strips(plane: Rows, dtype: np.dtype[Any], stored: Callable[[NDArray[Any]], NDArray[Any]]) -> Iterator[bytes]:
+    """Cut a plane into compressed strips; tifffile takes strips one by one in this form only."""
+    rows, little = _rows_per_strip(plane.shape, dtype), dtype.newbyteorder("<")
+    for top in range(0, plane.shape[0], rows):
+        block = stored(plane.rows(top, min(top + rows, plane.shape[0])))
+        yield zlib.compress(np.ascontiguousarray(block, little).data, _LEVEL)
+
+
+def _rows_per_strip(shape: tuple[int, int], dtype: np.dtype[Any]) -> int:
+    return min(shape[0], max(1, _STRIP_BYTES // (shape[1] * dtype.itemsize)))
+
+
+def _colour_tag(colours: NDArray[np.uint8]) -> tuple[int, int, int, tuple[int, ...], bool]:
+    """Give the colour map as ImageJ writes it for 16-bit pictures: 256 reds, greens and blues, 0 to 65535."""
+    values = colours.T.astype(np.int64).ravel() * 257
+    return _COLOUR_MAP, _SHORT, values.size, tuple(values.tolist()), True
+
+
+def _ome_xml(shape: tuple[int, int], dtype: np.dtype[Any], pixel_size_um: PixelSize | None) -> str:
+    """Describe one plane as OME-XML, without the random identifier and the date that would make each file differ."""
+    facts = {"ID": "Pixels:0", "DimensionOrder": "XYCZT", "Type": dtype.name, "BigEndian": "false"}
+    facts |= {"SizeX": str(shape[1]), "SizeY": str(shape[0]), "SizeC": "1", "SizeZ": "1", "SizeT": "1"}
+    if pixel_size_um is not None:
+        y, x = pixel_size_um
+        facts |= {"PhysicalSizeX": repr(float(x)), "PhysicalSizeXUnit": "&#181;m"}
+        facts |= {"PhysicalSizeY": repr(float(y)), "PhysicalSizeYUnit": "&#181;m"}
+    attributes = " ".join(f'{name}="{value}"' for name, value in facts.items())  # nothing in them is to be escaped
+    space = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?>'
+        f'<OME xmlns="{space}" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" '
+        f'xsi:schemaLocation="{space} {space}/ome.xsd" Creator="cellmonai">'
+        f'<Image ID="Image:0"><Pixels {attributes}>'
+        '<Channel ID="Channel:0:0" SamplesPerPixel="1"/><TiffData IFD="0" PlaneCount="1"/></Pixels></Image></OME>'
+    )
