@@ -27,6 +27,8 @@ class SplitChoice(StrEnum):
     """How touching cells are split."""
 
     auto = "auto"
+    learned = "learned"
+    markers = "markers"
     none = "none"
 
 
@@ -35,6 +37,14 @@ class BorderChoice(StrEnum):
 
     keep = "keep"
     exclude = "exclude"
+    frame = "frame"
+
+
+class AuditUnitChoice(StrEnum):
+    """What an audit draws."""
+
+    tiles = "tiles"
+    fields = "fields"
 
 
 class PicturesChoice(StrEnum):
@@ -46,9 +56,9 @@ class PicturesChoice(StrEnum):
 
 def count(
     masks: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Argument(help="Masks, label images, or folders or globs of them; also what `cellmonai infer` left."),
-    ],
+    ] = None,
     images: Annotated[
         Path | None, typer.Option(help="Folder with the images of the masks, for overlays and intensities.")
     ] = None,
@@ -56,7 +66,19 @@ def count(
     kind: Annotated[
         KindChoice, typer.Option(help="Read the inputs as binary masks or as label images.")
     ] = KindChoice.auto,
-    split: Annotated[SplitChoice | None, typer.Option(help="Split touching cells, or count connected regions.")] = None,
+    split: Annotated[
+        SplitChoice | None,
+        typer.Option(
+            help="Split touching cells by relative persistence (auto), by the learned pair score, by distance markers "
+            "as usual pipelines do, or count connected regions (none). [default: auto]"
+        ),
+    ] = None,
+    min_distance: Annotated[
+        str | None, typer.Option(metavar="LENGTH", help="With --split markers: least distance of two, as 7px or 3um.")
+    ] = None,
+    preset: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Separate cells as a published system did, as morelli2021.")
+    ] = None,
     threshold: Annotated[
         float | None,
         typer.Option(min=0.0, max=1.0, help="Cut the probability maps left by infer here, instead of using its masks."),
@@ -73,17 +95,74 @@ def count(
     ] = None,
     max_area: Annotated[str | None, typer.Option(metavar="AREA", help="Largest cell, as 900px or 400um2.")] = None,
     border: Annotated[
-        BorderChoice | None, typer.Option(help="Keep or exclude cells that touch the image border.")
+        BorderChoice | None,
+        typer.Option(
+            help="Cells cut by the image border: keep them, exclude them, or take those at the bottom and right only "
+            "(frame, unbiased). [default: keep]"
+        ),
     ] = None,
     pixel_size: Annotated[
-        float | None, typer.Option(metavar="UM", help="Micrometres per pixel, instead of what the files say.")
+        str | None,
+        typer.Option(
+            metavar="UM", help="Micrometres per pixel, instead of what the files say: 0.65, or 0.65,0.325 (x,y)."
+        ),
     ] = None,
     pictures: Annotated[
         PicturesChoice | None,
         typer.Option(help="Outlines over the images. [default: overlay where the image is known]"),
     ] = None,
+    save: Annotated[
+        str | None,
+        typer.Option(metavar="LIST", help="More files: geojson (QuPath), rois (ImageJ), parquet; as geojson,rois."),
+    ] = None,
+    report: Annotated[
+        bool, typer.Option("--report/--no-report", help="Write report.html, one file with everything to look at.")
+    ] = True,
+    name_pattern: Annotated[
+        str | None, typer.Option(metavar="PATTERN", help="What names say of an image, as {plate}_{well}_{site}.")
+    ] = None,
+    sheet: Annotated[
+        Path | None, typer.Option(help="Sample sheet: a row per image or well, with its treatment and so on.")
+    ] = None,
+    group_by: Annotated[
+        str | None, typer.Option(metavar="COLUMNS", help="Columns to group by, as plate,well or treatment.")
+    ] = None,
+    audit: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Draw N tiles to count by hand, to know the total's error.")
+    ] = None,
+    audit_unit: Annotated[
+        AuditUnitChoice, typer.Option(help="Draw tiles of the images, or whole images.")
+    ] = AuditUnitChoice.tiles,
+    audit_strata: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Draw from so many groups of sparse to dense tiles.")
+    ] = 1,
+    audit_bound: Annotated[
+        int | None,
+        typer.Option(
+            metavar="CELLS", min=1, help="Greatest error of a tile. [default: half of the fullest, 10 at least]"
+        ),
+    ] = None,
+    audit_seed: Annotated[
+        int | None, typer.Option(min=0, help="Seed of the draw. [default: from the list of tiles]")
+    ] = None,
+    audit_result: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="The filled audit.csv, or its folder: gives the unbiased total; no MASKS then."
+        ),
+    ] = None,
+    audit_half_width: Annotated[
+        str | None, typer.Option(metavar="WISH", help="With --audit-result: how many tiles +-200 or 5% would take.")
+    ] = None,
+    allow_partial: Annotated[
+        bool, typer.Option("--allow-partial", help="Count what a run of infer left that never finished.")
+    ] = False,
+    level: Annotated[float, typer.Option(help="Level of intervals: 0.8, 0.9 or 0.95.")] = 0.95,
+    threads: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Files counted at a time. [default: one per core]")
+    ] = None,
     memory: Annotated[
-        str | None, typer.Option(metavar="SIZE", help="Memory one mask may take, as 2GiB. [default: half of the free]")
+        str | None, typer.Option(metavar="SIZE", help="Memory the run may take, as 2GiB. [default: half of the free]")
     ] = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -94,10 +173,18 @@ def count(
 
     Options that are not given follow the operating point of the model that made the masks, where it is known.
     """
+    if audit_result is not None or audit_half_width is not None:
+        from cellmonai.cli.audit import show_audit
+
+        show_audit(masks, audit_result, half_width=audit_half_width, as_json=json)
+        return
+    if not masks:
+        raise typer.BadParameter("name masks, label images or a folder of them", param_hint="MASKS")
     from cellmonai.cli.console import make_reporter
     from cellmonai.core.units import parse_bytes
     from cellmonai.workflows.count import count as count_cells
     from cellmonai.workflows.count_settings import CountSettings
+    from cellmonai.workflows.count_units import parse_pixel_size
 
     settings = CountSettings(
         output=output,
@@ -111,14 +198,34 @@ def count(
         min_area=min_area,
         max_area=max_area,
         border=border.value if border else None,
-        pixel_size_um=None if pixel_size is None else (pixel_size, pixel_size),
+        min_distance=min_distance,
+        preset=preset,
+        pixel_size_um=None if pixel_size is None else parse_pixel_size(pixel_size),
         pictures=pictures.value if pictures else None,
+        save=_words(save),  # type: ignore[arg-type] # the settings refuse what cannot be saved
+        report=report,
+        name_pattern=name_pattern,
+        sheet=sheet,
+        group_by=_words(group_by),
+        audit=audit,
+        audit_unit=audit_unit.value,
+        audit_strata=audit_strata,
+        audit_bound=audit_bound,
+        audit_seed=audit_seed,
+        allow_partial=allow_partial,
+        level=level,
+        threads=threads,
         memory=None if memory is None else parse_bytes(memory),
         overwrite=overwrite,
     )
     result = count_cells(masks, settings=settings, reporter=make_reporter(quiet=quiet))
     _render(result, settings, as_json=json, quiet=quiet)
     _fail_when_partial(result)
+
+
+def _words(text: str | None) -> tuple[str, ...]:
+    """Read a list as typed, `a,b`."""
+    return tuple(word.strip() for word in text.split(",") if word.strip()) if text else ()
 
 
 def _render(result: CountResult, settings: CountSettings, *, as_json: bool, quiet: bool) -> None:
@@ -131,17 +238,38 @@ def _render(result: CountResult, settings: CountSettings, *, as_json: bool, quie
     from cellmonai.report.tables import count_table
 
     table = str(result.output / "counts.csv")
-    print_table(count_table(result.images, failures=result.failures, where_all=table))
+    level = settings.level if any(row.interval for row in result.images) else None
+    print_table(count_table(result.images, failures=result.failures, where_all=table, interval_level=level))
+    if result.groups:
+        from cellmonai.report.groups import groups_table
+
+        print_table(groups_table(result.groups, where_all=str(result.output / "groups.csv")))
+    if result.is_partial:
+        error_console().print(printable(_PARTIAL), style="yellow")
     if not quiet:
         error_console().print(printable(f"written: {_written(result)}"))
-        print_next(*_next_commands(result, settings))
+        if result.audit is not None:
+            from cellmonai.cli.audit import audit_steps
+
+            by_hand, command = audit_steps(result.audit)
+            error_console().print(printable(by_hand))
+            print_next(command)
+        else:
+            print_next(*_next_commands(result, settings))
+
+
+_PARTIAL = "partial: these numbers describe a part of the inputs only"
 
 
 def _written(result: CountResult) -> str:
     labels, overlays = len(result.images), sum(name.endswith("_overlay.png") for name in result.outputs)
     images = f"{labels:,} label image{'s' * (labels != 1)}"
     pictures = f" and {overlays:,} overlay{'s' * (overlays != 1)}" if overlays else ""
-    return f"counts.csv, cells.csv, counts.json, {images}{pictures} in {result.output}"
+    others = "".join(f", {name}" for name in _OTHERS if any(Path(path).name == name for path in result.outputs))
+    return f"counts.csv, cells.csv, counts.json{others}, {images}{pictures} in {result.output}"
+
+
+_OTHERS = ("report.html", "groups.csv", "cells.parquet")
 
 
 def _next_commands(result: CountResult, settings: CountSettings) -> list[str]:

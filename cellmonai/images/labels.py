@@ -86,12 +86,25 @@ def open_mask(path: Path, *, memory: int | None = None) -> ImageSource:
 
 def read_mask_plane(source: ImageSource, plane: int) -> MaskImage:
     """Read one plane of an open mask, checked and with whole numbers."""
-    array = _one_channel(source.read(plane=plane), source)
+    array = read_mask_strip(source, plane, 0, source.shape[1])
+    if source.dtype.kind == "f" and array.max() <= 0xFFFF:
+        array = array.astype(np.uint16)
+    return MaskImage(array, source.pixel_size_um, source.path, source.planes[plane])
+
+
+def read_mask_strip(source: ImageSource, plane: int, top: int, bottom: int) -> NDArray[Any]:
+    """Read rows top to bottom of one plane of an open mask, checked and with whole numbers.
+
+    Returns
+    -------
+    (bottom - top, X), bool where the file stores single bits, else an integer type: floats become int32
+    """
+    array = _one_channel(source.read((top, 0, bottom, source.shape[2]), plane=plane), source)
     if array.dtype.kind == "f":
-        array = _whole_numbers(array, source.path)
+        return _whole_numbers(array, source.path)
     if array.dtype.kind != "b":
         _check_range(array, source.path)
-    return MaskImage(array, source.pixel_size_um, source.path, source.planes[plane])
+    return array
 
 
 def _one_channel(array: NDArray[Any], source: ImageSource) -> NDArray[Any]:
@@ -112,7 +125,7 @@ def _whole_numbers(array: NDArray[Any], path: Path) -> NDArray[Any]:
             cure="save whole numbers, 0 for background; a probability map is cut at a threshold first",
         )
     _check_range(array, path)
-    return array.astype(np.uint16 if array.max() <= 0xFFFF else np.int32)
+    return array.astype(np.int32)  # one type whatever the values, as strips of a file must fit together
 
 
 def _check_range(array: NDArray[Any], path: Path) -> None:

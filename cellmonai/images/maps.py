@@ -106,6 +106,16 @@ def _attributes(names: Sequence[str], pixel_size_um: PixelSize | None, dtype: Ma
     }
 
 
+@dataclass(frozen=True, slots=True)
+class StoredMaps:
+    """Maps on disk: the Zarr array (C, Y, X), the value that stands for 1, names of channels, the pixel size."""
+
+    array: Any
+    one_is: float
+    names: tuple[str, ...]
+    pixel_size_um: PixelSize | None
+
+
 def read_maps(path: Path, *, memory: int | None = None) -> Maps:
     """Read maps that `write_maps` wrote.
 
@@ -115,6 +125,24 @@ def read_maps(path: Path, *, memory: int | None = None) -> Maps:
         No such folder, not written by cellmonai, a lost or damaged chunk, or a link in it.
     MemoryBudgetError
         The maps are over the memory budget.
+    """
+    stored = open_maps(path)
+    amount = 6 * int(np.prod([int(n) for n in stored.array.shape], dtype=object))
+    budget_of(memory).require(amount, "the maps", where=path)
+    with reading(path, "the maps"):
+        maps = np.asarray(stored.array[...]).astype(np.float32) / np.float32(stored.one_is)
+    if not np.isfinite(maps).all():
+        raise InputError("the maps are damaged", where=str(path), cure="run `cellmonai infer` again")
+    return Maps(maps, stored.names, stored.pixel_size_um)
+
+
+def open_maps(path: Path) -> StoredMaps:
+    """Open maps that `write_maps` wrote, for reading in parts; a lost chunk is found before anything is read.
+
+    Raises
+    ------
+    InputError
+        No such folder, not written by cellmonai, a lost chunk, or a link in it.
     """
     if not path.is_dir():
         raise InputError("no such folder of maps", where=str(path), cure="run `cellmonai infer` again")
@@ -131,13 +159,12 @@ def read_maps(path: Path, *, memory: int | None = None) -> Maps:
         chunk = int(np.prod([min(n, m) for n, m in zip(array.chunks, array.shape, strict=True)]))
         if chunk != int(np.prod(array.chunks)):
             raise InputError("a chunk is larger than the maps", where=str(path), cure="run `cellmonai infer` again")
-        amount = 6 * int(np.prod([int(n) for n in array.shape], dtype=object))
-        budget_of(memory).require(amount, "the maps", where=path)
         if array.nchunks_initialized != array.nchunks:
             raise InputError("a part of the maps is lost", where=str(path), cure="run `cellmonai infer` again")
-        maps = np.asarray(array[...]).astype(np.float32) / np.float32(facts["one_is"])
         size = facts["pixel_size_um"]
         names = tuple(str(name) for name in facts["names"])
-    if not np.isfinite(maps).all() or len(names) != maps.shape[0]:
+        pixel_size_um = (float(size[0]), float(size[1])) if size else None
+        one_is = float(facts["one_is"])
+    if len(names) != array.shape[0] or not one_is > 0:
         raise InputError("the maps are damaged", where=str(path), cure="run `cellmonai infer` again")
-    return Maps(maps, names, (float(size[0]), float(size[1])) if size else None)
+    return StoredMaps(array, one_is, names, pixel_size_um)

@@ -143,6 +143,9 @@ class ImageSource(ABC):
             raise ValueError(f"channels are {wanted}, expected some of 0 to {self.shape[0] - 1}")
         return box, wanted
 
+    def keep_rows_only(self) -> None:  # noqa: B027 - most sources keep nothing
+        """Keep no more decoded pixels than reading full-width rows from top to bottom needs."""
+
     def close(self) -> None:  # noqa: B027 - most sources keep no file open
         """Free the file; reading afterwards is an error."""
 

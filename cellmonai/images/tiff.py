@@ -163,6 +163,12 @@ class TiffSource(ImageSource):
         if layout.planes[-1][-1].skip:
             self._reader(layout.planes[-1][-1], 0)
 
+    def keep_rows_only(self) -> None:
+        """Keep the tiles of two rows of tiles, which rows that run on from top to bottom share."""
+        first = self._reader(self._layout.planes[0][0], 0)
+        row_of_tiles = first.smallest_read * first.columns
+        self._cache.limit = min(self._cache.limit, 2 * row_of_tiles * self.shape[0])
+
     def close(self) -> None:
         """Close the file."""
         self._tif.close()

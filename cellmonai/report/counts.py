@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from cellmonai.report.csv import write_csv
+from cellmonai.core.files import atomic_file
+from cellmonai.report.csv import csv_head, csv_rows, write_csv
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
+    from types import TracebackType
 
     from numpy.typing import NDArray
 
 FILTERS = ("min_area", "max_area", "border")
 """The filters that remove objects, in the order in which tables name them."""
+
+BORDER_RULES = ("keep", "exclude", "frame")
+"""What may happen to cells that the border cuts; each gives a number of cells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +27,10 @@ class ImageCount:
     """What was counted in one plane of one image.
 
     Areas are None where there is no cell, densities and square micrometres where the pixel size is unknown.
-    `interval` is (low, high) in cells, or None with the reason. `removed` counts objects by filter, `flags` cells by
-    flag. `outputs` are the files about this image, relative to the output folder.
+    `interval` is (low, high) in cells, or None with the reason; `interval_conservative` is the safe second line of it.
+    `removed` counts objects by filter, `flags` cells by flag; `at_border_rule` is the count under each of
+    `BORDER_RULES`, as far as it is known. `attributes` are plate, well, … from the name or a sheet. `is_partial` marks
+    what comes from a run that never finished. `outputs` are the files about this image, relative to the output folder.
     """
 
     image: str
@@ -40,23 +45,35 @@ class ImageCount:
     flags: Mapping[str, int]
     interval: tuple[int, int] | None = None
     interval_reason: str | None = None
+    interval_conservative: tuple[int, int] | None = None
     outputs: tuple[str, ...] = ()
+    analysed_area_mm2: float | None = None
+    border_rule: str = "keep"
+    at_border_rule: Mapping[str, int] = field(default_factory=dict)
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    is_partial: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """Give the entry of this image in `counts.json`."""
         return {
             "image": self.image,
             "plane": self.plane,
+            "attributes": dict(self.attributes),
             "count": self.count,
             "interval": list(self.interval) if self.interval else None,
             "interval_reason": self.interval_reason,
+            "interval_conservative": list(self.interval_conservative) if self.interval_conservative else None,
             "density_per_mm2": self.density_per_mm2,
+            "analysed_area_mm2": self.analysed_area_mm2,
             "area_median_px": self.area_median_px,
             "area_mean_px": self.area_mean_px,
             "area_median_um2": self.area_median_um2,
             "area_mean_um2": self.area_mean_um2,
+            "border_rule": self.border_rule,
+            "at_border_rule": {rule: self.at_border_rule.get(rule) for rule in BORDER_RULES},
             "removed": dict(self.removed),
             "flags": dict(self.flags),
+            "partial": self.is_partial,
             "outputs": list(self.outputs),
         }
 
@@ -66,20 +83,33 @@ def write_counts(path: Path, counts: Sequence[ImageCount], *, overwrite: bool) -
     columns: dict[str, list[Any]] = {
         "image": [row.image for row in counts],
         "plane": [row.plane for row in counts],
+    }
+    for name in dict.fromkeys(name for row in counts for name in row.attributes):
+        columns[name if name not in _OWN_COLUMNS else f"group_{name}"] = [row.attributes.get(name) for row in counts]
+    columns |= {
         "count": [row.count for row in counts],
         "interval_low": [row.interval[0] if row.interval else None for row in counts],
         "interval_high": [row.interval[1] if row.interval else None for row in counts],
         "density_per_mm2": [row.density_per_mm2 for row in counts],
+        "analysed_area_mm2": [row.analysed_area_mm2 for row in counts],
         "area_mean_px": [row.area_mean_px for row in counts],
         "area_median_px": [row.area_median_px for row in counts],
         "area_mean_um2": [row.area_mean_um2 for row in counts],
         "area_median_um2": [row.area_median_um2 for row in counts],
+        "border_rule": [row.border_rule for row in counts],
     }
+    for rule in BORDER_RULES:
+        columns[f"count_border_{rule}"] = [row.at_border_rule.get(rule) for row in counts]
     for name in FILTERS:
         columns[f"removed_{name}"] = [row.removed.get(name, 0) for row in counts]
     for name in flag_names(counts):
         columns[name] = [row.flags.get(name) for row in counts]
-    write_csv(path, columns, decimals={"area_mean_px": 2, "area_median_px": 1}, overwrite=overwrite)
+    columns["partial"] = [row.is_partial for row in counts]
+    write_csv(path, columns, decimals=_DECIMALS, overwrite=overwrite)
+
+
+_DECIMALS = {"area_mean_px": 2, "area_median_px": 1, "analysed_area_mm2": 6}
+_OWN_COLUMNS = {"image", "plane", "count", "partial", "border_rule", "density_per_mm2", "analysed_area_mm2"}
 
 
 def flag_names(counts: Sequence[ImageCount]) -> list[str]:
@@ -87,35 +117,39 @@ def flag_names(counts: Sequence[ImageCount]) -> list[str]:
     return list(dict.fromkeys(name for row in counts for name in row.flags))
 
 
-@dataclass(frozen=True, slots=True)
-class CellRows:
-    """The measured cells of one image and plane: columns of equal length, in the order of the table."""
+class CellsFile:
+    """`cells.csv` while it is being written: one row per cell, image and plane first, under its name only at the end.
 
-    image: str
-    plane: str
-    columns: Mapping[str, NDArray[Any]]
+    Parameters
+    ----------
+    path : the file
+    columns : names after `image` and `plane`, in order, known before the first cell is; cells that lack one leave it
+        empty
+    """
 
-    def __len__(self) -> int:
-        return len(next(iter(self.columns.values()), ()))
+    def __init__(self, path: Path, columns: Sequence[str], *, overwrite: bool) -> None:
+        self._columns = tuple(columns)
+        self._file = atomic_file(path, overwrite=overwrite)
 
+    def __enter__(self) -> CellsFile:
+        self._stream = self._file.__enter__().open("wb")
+        self._stream.write(csv_head(("image", "plane", *self._columns)))
+        return self
 
-def write_cells(path: Path, cells: Sequence[CellRows], *, overwrite: bool) -> None:
-    """Write `cells.csv`, one row per cell, image and plane first; columns that an image lacks are empty there."""
-    columns: dict[str, Any] = {
-        "image": [rows.image for rows in cells for _ in range(len(rows))],
-        "plane": [rows.plane for rows in cells for _ in range(len(rows))],
-    }
-    for name in dict.fromkeys(name for rows in cells for name in rows.columns):
-        columns[name] = _joined([rows.columns.get(name) for rows in cells], [len(rows) for rows in cells])
-    write_csv(path, columns, overwrite=overwrite)
+    def add(self, image: str, plane: str, columns: Mapping[str, NDArray[Any]]) -> None:
+        """Write the cells of one plane."""
+        unknown = set(columns) - set(self._columns)
+        if unknown:
+            raise ValueError(f"columns {sorted(unknown)} were not announced")
+        count = len(next(iter(columns.values()), ()))
+        missing = [None] * count
+        cells: dict[str, Any] = {"image": [image] * count, "plane": [plane] * count}
+        cells |= {name: columns.get(name, missing) for name in self._columns}
+        for part in csv_rows(cells):
+            self._stream.write(part)
 
-
-def _joined(parts: Sequence[NDArray[Any] | None], lengths: Sequence[int]) -> Any:  # noqa: ANN401 - array or list
-    present = [part for part in parts if part is not None]
-    if len(present) == len(parts):
-        return np.concatenate(present)
-    return [
-        value
-        for part, length in zip(parts, lengths, strict=True)
-        for value in ([None] * length if part is None else part.tolist())
-    ]
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stream.close()
+        self._file.__exit__(kind, error, trace)

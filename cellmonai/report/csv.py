@@ -9,7 +9,7 @@ import numpy as np
 from cellmonai.core.files import atomic_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -47,18 +47,37 @@ def write_csv(
     Fixed decimals make files equal byte for byte across platforms. A text that a spreadsheet would run as a formula
     (`= + - @`, tab or carriage return in front) gets a leading `'`; numbers stay numbers.
     """
+    with atomic_file(path, overwrite=overwrite) as temporary, temporary.open("wb") as stream:
+        stream.write(csv_head(columns))
+        for part in csv_rows(columns, decimals=decimals):
+            stream.write(part)
+
+
+def csv_head(names: Iterable[str]) -> bytes:
+    """Give the first line of a table."""
+    return _encoded(",".join(safe_cell(name) for name in names) + "\n")
+
+
+def csv_rows(
+    columns: Mapping[str, Sequence[Any] | NDArray[Any]], *, decimals: Mapping[str, int] | None = None
+) -> Iterator[bytes]:
+    """Give the lines of a table as `write_csv` writes them, some thousands at a time.
+
+    Raises
+    ------
+    ValueError
+        The columns differ in length.
+    """
     digits = decimals or {}
     lengths = {len(values) for values in columns.values()}
     if len(lengths) > 1:
         raise ValueError(f"columns have {sorted(lengths)} rows, expected equal lengths")
-    with atomic_file(path, overwrite=overwrite) as temporary, temporary.open("wb") as stream:
-        stream.write(_encoded(",".join(safe_cell(name) for name in columns) + "\n"))
-        for start in range(0, lengths.pop() if lengths else 0, _ROWS_AT_A_TIME):
-            parts = [values[start : start + _ROWS_AT_A_TIME] for values in columns.values()]
-            cells = [
-                _formatted(part, digits.get(name, _DEFAULT_DECIMALS)) for name, part in zip(columns, parts, strict=True)
-            ]
-            stream.write(_encoded("".join(_lines(cells))))
+    for start in range(0, lengths.pop() if lengths else 0, _ROWS_AT_A_TIME):
+        parts = [values[start : start + _ROWS_AT_A_TIME] for values in columns.values()]
+        cells = [
+            _formatted(part, digits.get(name, _DEFAULT_DECIMALS)) for name, part in zip(columns, parts, strict=True)
+        ]
+        yield _encoded("".join(_lines(cells)))
 
 
 def safe_cell(text: str) -> str:
@@ -86,7 +105,13 @@ def _formatted(values: Sequence[Any] | NDArray[Any], digits: int) -> tuple[str, 
         if np.isfinite(column).all():
             return f"%.{digits}f", column.tolist()
         return "%s", [f"{value:.{digits}f}" if np.isfinite(value) else "" for value in column.tolist()]
-    return "%s", [_text(value, digits) for value in column.tolist()]
+    if column.dtype.kind == "b":
+        return "%s", np.where(column, "true", "false").tolist()
+    written: dict[object, str] = {}  # names of images repeat for every cell
+    for value in (values := column.tolist()):
+        if type(value) is str and value not in written:
+            written[value] = safe_cell(value)
+    return "%s", [written[value] if type(value) is str else _text(value, digits) for value in values]
 
 
 def _dtype_of(values: Sequence[Any]) -> type:

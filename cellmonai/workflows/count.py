@@ -1,79 +1,38 @@
-"""Count: find the masks, split them into cells, filter, measure, and write tables, label images and overlays."""
+"""Count: find the masks, split them into cells, filter, measure, and write tables, label images and a report."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from contextlib import closing
+from typing import TYPE_CHECKING
 
-from cellmonai.core.errors import CellmonaiError, InputError, UsageError
-from cellmonai.core.files import refuse_existing, sha256_of, write_json
+from cellmonai.core.errors import InputError, UsageError
+from cellmonai.core.files import refuse_existing
 from cellmonai.core.interrupts import stop_wish
 from cellmonai.core.locks import folder_lock
-from cellmonai.core.progress import Reporter, Silent, Warned
+from cellmonai.core.progress import Reporter, Silent
 from cellmonai.core.record import RunRecord
-from cellmonai.report.counts import CellRows, ImageCount, write_cells, write_counts
+from cellmonai.workflows.count_all import count_all
+from cellmonai.workflows.count_by_group import groups_of
+from cellmonai.workflows.count_calibration import calibrations_of, tell_intervals
+from cellmonai.workflows.count_empty import warn_without_cells
+from cellmonai.workflows.count_failures import nothing_worked, warn_of_failures
+from cellmonai.workflows.count_files import output_names
 from cellmonai.workflows.count_inputs import find_masks
-from cellmonai.workflows.count_plane import CountedPlane, count_plane, output_names
+from cellmonai.workflows.count_masks import MaskReader
+from cellmonai.workflows.count_outputs import write_results
+from cellmonai.workflows.count_plan import CountPlan
+from cellmonai.workflows.count_result import CountResult
 from cellmonai.workflows.count_settings import CountSettings
-from cellmonai.workflows.count_survey import READ_FAILURES, MaskReader, Survey, survey
+from cellmonai.workflows.count_survey import STOPPED, survey
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
-    from cellmonai.instances.settings import InstanceSettings
     from cellmonai.workflows.count_inputs import MaskInput
-    from cellmonai.workflows.count_survey import Kind, PlaneJob
+    from cellmonai.workflows.count_survey import Kind, Survey
 
-TABLES = ("counts.csv", "cells.csv", "counts.json", "run.json")
-
-
-@dataclass(frozen=True, slots=True)
-class CountResult:
-    """What `count` found: one entry per image and plane, and the reason for each image that failed."""
-
-    inputs: tuple[str, ...]
-    output: Path
-    images: tuple[ImageCount, ...]
-    failures: Mapping[str, str]
-    parameters: Mapping[str, Any]
-    outputs: tuple[str, ...]
-    warnings: tuple[Warned, ...]
-    seconds: float
-
-    @property
-    def total(self) -> int:
-        """Cells in all images that could be counted; a part of the truth when some failed."""
-        return sum(image.count for image in self.images)
-
-    def as_json(self) -> dict[str, Any]:
-        """Give the document that `--json` prints and `counts.json` holds."""
-        return {
-            "schema": "cellmonai.count/1",
-            "version": version("cellmonai"),
-            "command": "count",
-            "inputs": list(self.inputs),
-            "outputs": list(self.outputs),
-            "warnings": [warning.as_json() for warning in self.warnings],
-            "seconds": round(self.seconds, 3),
-            "images": [image.as_json() for image in self.images],
-            "groups": [],
-            "total": self.total,
-            "partial": bool(self.failures),
-            "failures": [{"image": image, "reason": reason} for image, reason in self.failures.items()],
-            "parameters": dict(self.parameters),
-        }
-
-
-@dataclass
-class _Progress:
-    """What has been counted so far."""
-
-    counts: list[ImageCount] = field(default_factory=list)
-    cells: list[CellRows] = field(default_factory=list)
-    failures: dict[str, CellmonaiError] = field(default_factory=dict)
-    foreground_share: float = 0.0
+__all__ = ["CountResult", "count"]
 
 
 def count(
@@ -90,7 +49,7 @@ def count(
     Raises
     ------
     InputError
-        Nothing to count, or every input failed.
+        Nothing to count, every input failed, or a run of `infer` never finished.
     UsageError
         An option that the inputs cannot honour.
     OutputError, LockedError
@@ -101,70 +60,37 @@ def count(
     settings, reporter = settings or CountSettings(), reporter or Silent()
     record = RunRecord("count", {})
     _refuse_output_among(inputs, settings.output)
-    masks, missing = find_masks(inputs, images=settings.images, reporter=reporter)
-    settings.refuse_unfit(masks)
-    point = settings.common_point(masks)
-    reader = MaskReader(settings.memory)
-    seen = survey(masks, reader, reporter, pixel_size_um=settings.pixel_size_um)
-    kind = _decide_kind(masks, seen, settings, reporter)
-    plan = [(job, settings.for_mask(job.mask, job.pixel_size_um)) for job in seen.jobs]
-    if not plan:
-        raise _nothing_worked(seen.failures, missing, reporter)
-    _refuse_outputs(plan, settings)
-    with folder_lock(settings.output):
-        if settings.overwrite:  # old tables must not describe a folder that is being rewritten
-            for name in TABLES:
-                (settings.output / name).unlink(missing_ok=True)
-        done = _count_all(plan, seen, kind, reader, settings, reporter)
-        if not done.counts:
-            raise _nothing_worked(done.failures, missing, reporter)
-        _warn_of_failures(done.failures, missing, reporter)
-        _warn_without_cells(done, point, reporter)
-        from_model = any(mask.operating_point for mask in masks)
-        result = CountResult(
-            inputs=tuple(str(path) for path in inputs),
-            output=settings.output,
-            images=tuple(done.counts),
-            failures=missing | {name: error.what for name, error in done.failures.items()},
-            parameters=settings.as_json(kind=kind, point=point, from_model=from_model),
-            outputs=_outputs(done.counts, settings.output),
-            warnings=tuple(reporter.warnings),
-            seconds=record.seconds,
+    found = find_masks(inputs, images=settings.images, allow_partial=settings.allow_partial, reporter=reporter)
+    settings.refuse_unfit(found.masks)
+    groups = groups_of([mask.name for mask in found.masks], settings, reporter)
+    point = settings.common_point(found.masks)
+    with stop_wish() as wish, closing(MaskReader(settings.memory, lambda: wish.check(STOPPED))) as reader:
+        seen = survey(found.masks, reader, reporter, wish, pixel_size_um=settings.pixel_size_um, threads=settings.cores)
+        plan = CountPlan(
+            planes=[(job, settings.for_mask(job.mask, job.pixel_size_um)) for job in seen.jobs],
+            kind=_decide_kind(found.masks, seen, settings, reporter),
+            settings=settings,
+            reader=reader,
+            wish=wish,
+            calibrations=calibrations_of(found.masks, settings.level, reporter),
+            groups=groups,
         )
-        _write_tables(result, done, masks, record, settings)
-    return result
-
-
-def _count_all(
-    plan: Sequence[tuple[PlaneJob, InstanceSettings]],
-    seen: Survey,
-    kind: Kind,
-    reader: MaskReader,
-    settings: CountSettings,
-    reporter: Reporter,
-) -> _Progress:
-    done = _Progress(failures=dict(seen.failures))
-    foreground = pixels = 0
-    with stop_wish() as wish, reporter.stage("counting", len(plan)) as stage:
-        for job, how in plan:
-            wish.check("run the same command again with --overwrite")
-            if job.mask.name not in done.failures:
-                try:
-                    counted = count_plane(job, how, kind, reader, settings, reporter)
-                except READ_FAILURES as error:
-                    done.failures[job.mask.name] = error
-                else:
-                    _keep(done, counted)
-                    foreground, pixels = foreground + counted.foreground_px, pixels + counted.pixels
-            stage.advance(note=job.stem)
-        wish.check("run the same command again with --overwrite")
-    done.foreground_share = foreground / pixels if pixels else 0.0
-    return done
-
-
-def _keep(done: _Progress, counted: CountedPlane) -> None:
-    done.counts.append(counted.count)
-    done.cells.append(counted.cells)
+        if not plan.planes:
+            raise nothing_worked(seen.failures, found.failed, reporter)
+        _refuse_outputs(plan)
+        with folder_lock(settings.output):
+            if settings.overwrite:  # old tables must not describe a folder that is being rewritten
+                for name in settings.tables:
+                    (settings.output / name).unlink(missing_ok=True)
+            done = count_all(plan, seen.failures, found.failed, reporter)
+            warn_of_failures(done.failures, found.failed, reporter)
+            warn_without_cells(done, plan, reporter)
+            tell_intervals([plane.interval for plane in done.planes], reporter)
+            parameters = settings.as_json(
+                kind=plan.kind, point=point, from_model=any(mask.operating_point for mask in found.masks)
+            )
+            failures = found.failed | {name: error.what for name, error in done.failures.items()}
+            return write_results(inputs, done, failures, parameters, plan, record, reporter)
 
 
 def _decide_kind(masks: Sequence[MaskInput], seen: Survey, settings: CountSettings, reporter: Reporter) -> Kind:
@@ -200,62 +126,8 @@ def _refuse_output_among(inputs: Sequence[Path], output: Path) -> None:
         )
 
 
-def _refuse_outputs(plan: Sequence[tuple[PlaneJob, InstanceSettings]], settings: CountSettings) -> None:
+def _refuse_outputs(plan: CountPlan) -> None:
     """Refuse before any work what would be replaced at its end."""
-    names = [name for job, _ in plan for name in output_names(job, settings)]
-    refuse_existing((settings.output / name for name in (*TABLES, *names)), overwrite=settings.overwrite)
-
-
-def _nothing_worked(
-    failures: Mapping[str, CellmonaiError], missing: Mapping[str, str], reporter: Reporter
-) -> CellmonaiError:
-    """Give the error of a run in which every input failed; where all failed alike, the exit code is theirs."""
-    errors = list(failures.values())
-    if len(errors) == 1 and not missing:
-        return errors[0]
-    _warn_of_failures(failures, missing, reporter)
-    kinds = {type(error) for error in errors}
-    kind = kinds.pop() if len(kinds) == 1 else InputError
-    first = errors[0].sentence.rstrip(".")
-    return kind(f"none of the {len(errors) + len(missing)} inputs could be counted; the first: {first}")
-
-
-def _warn_of_failures(failures: Mapping[str, CellmonaiError], missing: Mapping[str, str], reporter: Reporter) -> None:
-    for name, error in failures.items():
-        reporter.warn("failed", error.sentence.rstrip("."), name)
-    for name, reason in missing.items():
-        reporter.warn("failed", reason, name)
-
-
-def _warn_without_cells(done: _Progress, point: InstanceSettings, reporter: Reporter) -> None:
-    if any(row.count for row in done.counts):
-        return
-    removed = sum(sum(row.removed.values()) for row in done.counts)
-    reporter.warn(
-        "no_cells",
-        f"no cells in any image ({100 * done.foreground_share:.1f} % of the pixels are "
-        f"foreground, {removed} objects were removed by the filters). Three likely reasons: the model saw the wrong "
-        "channel; the scale is off by more than a factor of two, so that cells fall under the smallest area "
-        f"({point.min_area_px:g} px unless --min-area says otherwise); the contrast is inverted",
-    )
-
-
-def _outputs(counts: Sequence[ImageCount], folder: Path) -> tuple[str, ...]:
-    names = [*TABLES, *(name for row in counts for name in row.outputs)]
-    return tuple((folder / name).as_posix() for name in names)
-
-
-def _write_tables(
-    result: CountResult, done: _Progress, masks: Sequence[MaskInput], record: RunRecord, settings: CountSettings
-) -> None:
-    folder, overwrite = settings.output, settings.overwrite
-    write_counts(folder / "counts.csv", result.images, overwrite=overwrite)
-    write_cells(folder / "cells.csv", done.cells, overwrite=overwrite)
-    write_json(folder / "counts.json", result.as_json(), overwrite=overwrite)
-    record.parameters = dict(result.parameters)
-    digests = {mask.name: sha256_of(mask.path) for mask in masks if mask.name not in done.failures}
-    record.images = [
-        {"image": row.image, "plane": row.plane, "status": "done", "count": row.count, "sha256": digests[row.image]}
-        for row in result.images
-    ] + [{"image": name, "plane": "", "status": "failed", "reason": why} for name, why in result.failures.items()]
-    record.write(folder / "run.json", list(result.warnings))
+    settings = plan.settings
+    names = [name for job, _ in plan.planes for name in output_names(job, settings)]
+    refuse_existing((settings.output / name for name in (*settings.tables, *names)), overwrite=settings.overwrite)

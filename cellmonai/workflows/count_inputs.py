@@ -1,28 +1,34 @@
-"""Which files `count` counts, what each is called, and which image it belongs to."""
+"""Which files `count` counts, and what each is called."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections import defaultdict
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING
 
-from cellmonai.core.errors import InputError, UsageError
-from cellmonai.images.find import find_images, image_stem, is_image_name
+from cellmonai.core.errors import InputError
+from cellmonai.images.find import find_images, image_stem, listed
+from cellmonai.workflows.count_images import with_images
 from cellmonai.workflows.infer_record import RECORD_NAME, InferRecord, read_infer_record
+from cellmonai.workflows.mask_names import (
+    INFER_BY_PRODUCTS,
+    MAPS_SUFFIX,
+    bare_stem,
+    is_cellpose_session,
+    masks_among,
+    masks_in_words,
+)
 from cellmonai.workflows.output_names import distinct_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from cellmonai.core.progress import Reporter
     from cellmonai.core.units import PixelSize
     from cellmonai.instances.settings import InstanceSettings
-
-# in a folder that mixes them, files of the first of these kinds are counted
-_MASK_SUFFIXES = (("_mask", "_masks"), ("_label", "_labels"))
-_MAPS_SUFFIX = "_maps.zarr"
-_BY_PRODUCTS = ("_overlay.png", "_heatmap.png", _MAPS_SUFFIX)  # of `infer`, beside its masks
+    from cellmonai.workflows.infer_record import RecordedModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +44,9 @@ class MaskInput:
     maps : probability maps of the model, where they are
     operating_point : what the model that made the mask was tuned to, where known
     pixel_size_um : from the record of `infer`, where the mask itself may not say
+    made_by : the model that made the mask, as the record of `infer` names it
+    channels : indices of the channels that the model saw; empty where the record does not say
+    is_partial : it is of a run of `infer` that never finished
     """
 
     path: Path
@@ -48,27 +57,36 @@ class MaskInput:
     maps: Path | None = None
     operating_point: InstanceSettings | None = None
     pixel_size_um: PixelSize | None = None
+    made_by: RecordedModel | None = None
+    channels: tuple[int, ...] = ()
+    is_partial: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FoundMasks:
+    """The masks to count, and image -> reason for images that `infer` could not do."""
+
+    masks: list[MaskInput]
+    failed: dict[str, str] = field(default_factory=dict)
 
 
 def find_masks(
-    inputs: Sequence[Path], *, images: Path | None, reporter: Reporter
-) -> tuple[list[MaskInput], dict[str, str]]:
+    inputs: Sequence[Path], *, images: Path | None, allow_partial: bool = False, reporter: Reporter
+) -> FoundMasks:
     """Find every mask of files, folders and globs, each once, sorted within an input.
 
     Parameters
     ----------
     inputs : as typed
     images : a folder with the images of the masks, equal in name
+    allow_partial : take what a run of `infer` left that never finished
     reporter : told which files of a folder are left alone, and why
-
-    Returns
-    -------
-    The masks, and image -> reason for images that `infer` could not do
 
     Raises
     ------
     InputError
-        An input holds nothing to count, or `images` holds no image of any mask.
+        An input holds nothing to count, is of an unfinished run, holds two masks of one image, or `images` holds no
+        image of any mask.
     """
     record_of = cache(read_infer_record)
     found: dict[Path, MaskInput] = {}
@@ -87,25 +105,59 @@ def find_masks(
     if not found:
         cure = "run cellmonai infer again" if failed else "name masks, or a folder of masks"
         raise InputError("no mask was left to count", where=str(inputs[0]), cure=cure)
-    return _with_images(_named(list(found.values())), images, reporter), failed
+    masks = list(found.values())
+    _refuse_unfinished(masks, reporter, allow_partial=allow_partial)
+    _refuse_two_of_one(masks)
+    return FoundMasks(with_images(_named(masks), images, reporter), failed)
 
 
 def _is_by_product(path: Path, record: InferRecord | None) -> bool:
-    return record is not None and (path.name == RECORD_NAME or path.name.endswith(_BY_PRODUCTS))
+    return record is not None and (path.name == RECORD_NAME or path.name.endswith(INFER_BY_PRODUCTS))
 
 
 def _files_in(folder: Path, record: InferRecord | None, reporter: Reporter) -> list[Path]:
-    if record is None:
-        return _masks_among(find_images([folder]), folder, reporter)
-    reporter.note(f"{folder}: {_masks(len(record.masks))} left by cellmonai infer, with its operating point")
-    return [mask.mask for mask in record.masks]
+    if record is not None:
+        reporter.note(
+            f"{folder}: {masks_in_words(len(record.masks))} left by cellmonai infer, with its operating point"
+        )
+        return [mask.mask for mask in record.masks]
+    _name_the_sub_folder(folder)
+    files = find_images([folder])
+    masks, called = masks_among(files)
+    if any(map(is_cellpose_session, files)) and not called:
+        raise InputError(
+            "the folder holds Cellpose sessions (_seg.npy), which are pickles and could run programs, and no masks",
+            where=str(folder),
+            cure="save the masks from Cellpose as TIFF or PNG (File, Save masks) and count these",
+        )
+    if len(masks) < len(files):
+        which = f"{masks_in_words(len(masks))} called *{called}" if called else masks_in_words(len(masks))
+        reporter.note(
+            f"{folder}: {which}; the {len(files) - len(masks)} other files of "
+            "the folder are not counted (name files one by one to count them)"
+        )
+    return masks
+
+
+def _name_the_sub_folder(folder: Path) -> None:
+    """Refuse a folder of folders with the command that fits it."""
+    folders = {path.name.lower(): path for path in listed(folder) if path.is_dir()}
+    masks = [folders[name] for name in ("masks", "labels", "annotations", "gt") if name in folders]
+    if masks and not any(path.is_file() for path in listed(folder)):
+        images = f" --images {folders['images']}" if "images" in folders else ""
+        raise InputError(
+            "the folder holds no masks itself, its folders do",
+            where=str(folder),
+            cure=f"count {masks[0]}{images}",
+        )
 
 
 def _described(file: Path, record: InferRecord | None) -> MaskInput:
     """Add what the record of `infer`, or a file beside, tells about a mask."""
-    stem = _bare(image_stem(file))
-    beside = file.with_name(stem + _MAPS_SUFFIX)
-    plain = MaskInput(file, stem, maps=beside if beside.is_dir() else None)
+    stem = bare_stem(image_stem(file))
+    beside = file.with_name(stem + MAPS_SUFFIX)
+    maps = beside if beside.is_dir() else None
+    plain = MaskInput(file, stem, maps=maps, is_partial=record is None and maps is not None)
     inferred = next((mask for mask in record.masks if mask.mask.name == file.name), None) if record else None
     if record is None or inferred is None:
         return plain
@@ -116,84 +168,41 @@ def _described(file: Path, record: InferRecord | None) -> MaskInput:
         maps=inferred.maps if inferred.maps and inferred.maps.exists() else None,
         operating_point=record.operating_point,
         pixel_size_um=inferred.pixel_size_um,
+        made_by=record.made_by,
+        channels=inferred.channels,
+        is_partial=not record.finished,
     )
 
 
-def _masks_among(files: list[Path], folder: Path, reporter: Reporter) -> list[Path]:
-    """Leave out pictures that lie beside masks: where files are called `x_mask`, only these are counted."""
-    for suffixes in _MASK_SUFFIXES:
-        masks = [file for file in files if image_stem(file).lower().endswith(suffixes)]
-        if masks and len(masks) < len(files):
-            reporter.note(
-                f"{folder}: {_masks(len(masks))} called *{suffixes[0]}; the {len(files) - len(masks)} other files of "
-                "the folder are not counted (name files one by one to count them)"
+def _refuse_unfinished(masks: list[MaskInput], reporter: Reporter, *, allow_partial: bool) -> None:
+    """Refuse masks of a run of `infer` without a record: it writes maps beside a mask, and the record at its end."""
+    folders = dict.fromkeys(mask.path.parent for mask in masks if mask.is_partial)
+    for folder in folders:
+        what = "cellmonai infer never finished here, so that images may be missing and its operating point is unknown"
+        if not allow_partial:
+            raise InputError(
+                what,
+                where=str(folder),
+                cure="run the same infer command again, or count what is there with --allow-partial",
             )
-        if masks:
-            return masks
-    return files
+        reporter.warn("partial", f"{folder}: {what}; every number here is partial")
+
+
+def _refuse_two_of_one(masks: list[MaskInput]) -> None:
+    """Refuse two masks of one image: its cells would be counted twice."""
+    same: dict[tuple[Path, str], list[MaskInput]] = defaultdict(list)
+    for mask in masks:
+        same[(mask.path.parent.resolve(), mask.name)].append(mask)
+    for (folder, _), several in same.items():
+        if len(several) > 1:
+            names = " and ".join(mask.path.name for mask in several[:3])
+            raise InputError(
+                f"{names} are all masks of {several[0].name}, and its cells would be counted {len(several)} times",
+                where=str(folder),
+                cure="count one of them, or each with an --output of its own",
+            )
 
 
 def _named(masks: list[MaskInput]) -> list[MaskInput]:
     names = distinct_names([mask.path for mask in masks], [mask.name for mask in masks])
     return [replace(mask, name=name) for mask, name in zip(masks, names, strict=True)]
-
-
-def _with_images(masks: list[MaskInput], folder: Path | None, reporter: Reporter) -> list[MaskInput]:
-    """Give each mask its image: from the folder that was named, else from the record, else one beside the mask."""
-    if folder is None:
-        beside = cache(_images_by_stem)
-        return [mask if mask.image else _with_image_beside(mask, beside(mask.path.parent)) for mask in masks]
-    by_stem = _by_stem(find_images([folder]))
-    chosen = [(mask, _image_for(mask, by_stem)) for mask in masks]
-    if not any(image for _, image in chosen):
-        raise InputError(
-            f"none of the {_masks(len(masks))} has an image of its name here",
-            where=str(folder),
-            cure=f"name images as the masks, for example {masks[0].name}.tif",
-        )
-    for mask, image in chosen:
-        if image is None:
-            reporter.warn("image_missing", f"no image of this name in {folder}", mask.name)
-    return [replace(mask, image=image, image_is_given=image is not None) for mask, image in chosen]
-
-
-def _with_image_beside(mask: MaskInput, by_stem: dict[str, list[Path]]) -> MaskInput:
-    stem = _bare(image_stem(mask.path))
-    beside = by_stem.get(stem, []) if stem != image_stem(mask.path) else []
-    return replace(mask, image=beside[0]) if len(beside) == 1 else mask
-
-
-def _images_by_stem(folder: Path) -> dict[str, list[Path]]:
-    return _by_stem(path for path in folder.iterdir() if is_image_name(path) and path.is_file())
-
-
-def _by_stem(files: Iterable[Path]) -> dict[str, list[Path]]:
-    stems: dict[str, list[Path]] = {}
-    for file in sorted(files):
-        stems.setdefault(image_stem(file), []).append(file)
-    return stems
-
-
-def _image_for(mask: MaskInput, by_stem: dict[str, list[Path]]) -> Path | None:
-    for stem in (_bare(image_stem(mask.path)), image_stem(mask.path)):
-        candidates = by_stem.get(stem, [])
-        if len(candidates) > 1:
-            raise UsageError(
-                f"{candidates[0].name} and {candidates[1].name} could both be the image of {mask.path.name}",
-                where="--images",
-                cure="keep one of them in the folder",
-            )
-        if candidates:
-            return candidates[0]
-    return None
-
-
-def _bare(stem: str) -> str:
-    for suffix in (suffix for suffixes in _MASK_SUFFIXES for suffix in suffixes):
-        if stem.lower().endswith(suffix) and len(stem) > len(suffix):
-            return stem[: -len(suffix)]
-    return stem
-
-
-def _masks(count: int) -> str:
-    return f"{count:,} mask" + ("" if count == 1 else "s")

@@ -1,63 +1,77 @@
-"""Count one plane of one mask: objects, filters, measurements, and the two pictures that show them."""
+"""Count one plane of one mask: its objects, their measurements, and every file about it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cellmonai.core.errors import InputError
+from cellmonai.images.image_rows import ImageRows
 from cellmonai.images.open import open_image
-from cellmonai.images.write import write_labels
-from cellmonai.instances.find import find_instances, foreground, keep_labels
 from cellmonai.measure.objects import flag_objects, measure_objects
-from cellmonai.report.counts import FILTERS, CellRows, ImageCount
+from cellmonai.report.counts import FILTERS, ImageCount
+from cellmonai.workflows.count_calibration import interval_of
+from cellmonai.workflows.count_files import output_names, report_picture, write_files
+from cellmonai.workflows.count_objects import objects_of
+from cellmonai.workflows.count_suspicions import (
+    check_labels,
+    refuse_unclear_values,
+    warn_of_foreground,
+    warn_of_preset_pieces,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
     from numpy.typing import NDArray
 
     from cellmonai.core.progress import Reporter
-    from cellmonai.images.labels import MaskImage
-    from cellmonai.instances.find import Found
+    from cellmonai.instances.find import FoundRows
     from cellmonai.instances.settings import InstanceSettings
     from cellmonai.measure.objects import ObjectTable
-    from cellmonai.workflows.count_settings import CountSettings
-    from cellmonai.workflows.count_survey import Kind, MaskReader, PlaneJob
-
-_NO_INTERVAL = "no calibration is known for these masks"
-_MOSTLY_FOREGROUND = 0.9
-_MOST_EXTRA_PIECES = 2  # per label; a photograph taken for a label image has hundreds
-_EXTRA_PIECES_ALLOWED = 50
+    from cellmonai.workflows.count_intervals import CountInterval
+    from cellmonai.workflows.count_plan import CountPlan
+    from cellmonai.workflows.count_survey import PlaneJob
 
 
 @dataclass(frozen=True, slots=True)
 class CountedPlane:
-    """A counted plane: its row, its cells, and how much of it was foreground before any filter."""
+    """A counted plane: its row, its cells, and how much of it was foreground before any filter.
 
+    `thumbnail` is a small picture for the report, uint8 (h, w, 3), None where none is wanted.
+    """
+
+    job: PlaneJob
+    how: InstanceSettings
     count: ImageCount
-    cells: CellRows
+    cells: Mapping[str, NDArray[Any]]
     foreground_px: int
-    pixels: int
+    interval: CountInterval
+    thumbnail: NDArray[np.uint8] | None = None
 
+    @property
+    def areas_px(self) -> NDArray[np.int64]:
+        """The areas of its cells, shape (N,)."""
+        areas: NDArray[np.int64] = self.cells["area_px"]
+        return areas
 
-def output_names(job: PlaneJob, settings: CountSettings) -> tuple[str, ...]:
-    """Give the files that counting this plane writes."""
-    labels = f"{job.stem}_labels.tif"
-    if settings.pictures == "none" or job.image_plane is None:
-        return (labels,)
-    return labels, f"{job.stem}_overlay.png"
+    def lighter(self, *, columns: Sequence[str] | None, with_thumbnail: bool) -> CountedPlane:
+        """Give the plane with what is still needed, so that many planes take little memory; None keeps all columns."""
+        cells = self.cells if columns is None else {name: self.cells[name] for name in columns}
+        return replace(self, cells=cells, thumbnail=self.thumbnail if with_thumbnail else None)
 
 
 def count_plane(
     job: PlaneJob,
     how: InstanceSettings,
-    kind: Kind,
-    reader: MaskReader,
-    settings: CountSettings,
+    plan: CountPlan,
     reporter: Reporter,
+    *,
+    threads: int = 1,
 ) -> CountedPlane:
-    """Count one plane, and write its label image and overlay.
+    """Count one plane, and write its label image, its overlay and what else was asked for.
 
     Raises
     ------
@@ -66,147 +80,96 @@ def count_plane(
     OutputError
         A result exists or cannot be written.
     """
-    plane = reader.read(job.mask.path)[job.index]
-    found, inside_px = _find(job, plane, how, kind, settings, reporter)
-    image, channels = _image(job)
-    table = measure_objects(found.labels, pixel_size_um=job.pixel_size_um, image=image, channel_names=channels)
-    flags = flag_objects(table)
-    names = output_names(job, settings)
-    write_labels(
-        settings.output / names[0], found.labels, pixel_size_um=job.pixel_size_um, overwrite=settings.overwrite
-    )
-    if image is not None and len(names) > 1:
-        _write_overlay(job, image, found.labels, names[1], settings, reporter)
-    return CountedPlane(
-        count=_row(job, table, found, flags, names),
-        cells=CellRows(job.mask.name, job.plane, {**table.columns, **flags}),
-        foreground_px=inside_px,
-        pixels=plane.array.size,
-    )
-
-
-def _find(
-    job: PlaneJob, plane: MaskImage, how: InstanceSettings, kind: Kind, settings: CountSettings, reporter: Reporter
-) -> tuple[Found, int]:
-    if kind == "labels":
-        array = plane.array.view(np.uint8) if plane.array.dtype == bool else plane.array
-        found = keep_labels(array, how)
-        _check_labels(job, array, found, settings, reporter)
-        return found, int(np.count_nonzero(array))
-    inside = _inside(job, plane.array, settings)
-    inside_px = int(np.count_nonzero(inside))
-    if inside_px > _MOSTLY_FOREGROUND * inside.size:
-        share = 100 * inside_px / inside.size
-        reporter.warn("mostly_foreground", f"{share:.0f} % is foreground; is the mask inverted?", job.mask.name)
-    return find_instances(inside, how), inside_px
-
-
-def _inside(job: PlaneJob, array: NDArray[Any], settings: CountSettings) -> NDArray[np.bool_]:
-    if settings.threshold is not None:
-        return _rethresholded(job, settings.threshold)
-    if array.dtype == bool:
-        return array
-    low, high = int(array.min()), int(array.max())
-    if settings.kind == "auto" and low != 0 and low != high:
-        raise InputError(
-            f"the values are {low} and {high}, and it is unclear which one is the background",
-            where=str(job.mask.path),
-            cure="save the background as 0, or read the file as a label image with --kind labels",
-        )
-    inside: NDArray[np.bool_] = array != 0
-    return inside
-
-
-def _rethresholded(job: PlaneJob, threshold: float) -> NDArray[np.bool_]:
-    from cellmonai.images.maps import read_maps  # brings zarr
-
-    assert job.mask.maps is not None  # CountSettings.refuse_unfit looked
-    maps = read_maps(job.mask.maps)
-    if "foreground" not in maps.names:
-        raise InputError(
-            f"holds no foreground map, only {', '.join(maps.names)}",
-            where=str(job.mask.maps),
-            cure="leave --threshold out",
-        )
-    probability = maps.maps[list(maps.names).index("foreground")]
-    if probability.shape != job.shape:
-        raise InputError(
-            f"the maps are {probability.shape} px and the mask {job.shape} px",
-            where=str(job.mask.maps),
-            cure="run cellmonai infer again",
-        )
-    return foreground(probability, threshold)
-
-
-def _check_labels(
-    job: PlaneJob, array: NDArray[Any], found: Found, settings: CountSettings, reporter: Reporter
-) -> None:
-    """Refuse a photograph that was taken for a label image, and warn of labels that were cut off at 255 or 65,535."""
-    extra = found.notes.get("extra_pieces", 0)
-    labels = found.count + sum(found.removed.values()) - extra
-    if settings.kind == "auto" and extra > _MOST_EXTRA_PIECES * labels + _EXTRA_PIECES_ALLOWED:
-        raise InputError(
-            f"looks like a picture, not like a label image: {labels} values lie in {labels + extra} separate pieces",
-            where=str(job.mask.path),
-            cure="give masks or label images, or say --kind labels or --kind binary if it is one",
-        )
-    if extra:
-        reporter.warn(
-            "extra_pieces",
-            f"{labels} label{'s lie' if labels != 1 else ' lies'} in {labels + extra} separate pieces; each piece is "
-            "counted as a cell",
-            job.mask.name,
-        )
-    if array.dtype.kind == "u" and array.dtype.itemsize < 4 and int(array.max()) == np.iinfo(array.dtype).max == labels:
-        reporter.warn(
-            "labels_full",
-            f"exactly {labels} labels, the most that {array.dtype} holds; some cells may have been lost on saving",
-            job.mask.name,
+    kind, settings = plan.kind, plan.settings
+    refuse_unclear_values(job, kind, settings)
+    with ExitStack() as stack:
+        mask = stack.enter_context(plan.reader.open(job.mask.path))
+        found = stack.enter_context(objects_of(job, mask.rows[job.index], how, kind, settings, threads=threads))
+        if kind == "labels":
+            check_labels(job, found, settings, reporter)
+        else:
+            warn_of_foreground(job, found.foreground_px, reporter)
+            warn_of_preset_pieces(job, found, settings.preset, reporter)
+        image = stack.enter_context(_image(job))
+        table = measure_objects(found.labels, pixel_size_um=job.pixel_size_um, image=image, channel_names=job.channels)
+        flags = flag_objects(table)
+        interval = interval_of(plan.calibrations, job, how, table, found.labels, image, instead=plan.instead)
+        row = _row(job, how, table, found, flags, interval, plan)
+        write_files(job, found, table, flags, image, settings, reporter)
+        return CountedPlane(
+            job=job,
+            how=how,
+            count=row,
+            interval=interval,
+            cells={**table.columns, **flags},
+            foreground_px=found.foreground_px,
+            thumbnail=report_picture(job, row, found.labels, image, settings),
         )
 
 
-def _image(job: PlaneJob) -> tuple[NDArray[Any] | None, tuple[str, ...]]:
+def cell_columns(job: PlaneJob) -> list[str]:
+    """Give the names of the columns that the cells of a plane will have, before any is measured."""
+    nothing = np.zeros((1, 1), np.int32)
+    image = np.zeros((len(job.channels), 1, 1), np.float32) if job.channels else None
+    table = measure_objects(nothing, pixel_size_um=job.pixel_size_um, image=image, channel_names=job.channels)
+    return list({**table.columns, **flag_objects(table)})
+
+
+@contextmanager
+def _image(job: PlaneJob) -> Iterator[ImageRows | None]:
     if job.mask.image is None or job.image_plane is None:
-        return None, ()
+        yield None
+        return
     with open_image(job.mask.image) as source:
-        return source.read(plane=job.image_plane), source.channels
-
-
-def _write_overlay(
-    job: PlaneJob,
-    image: NDArray[Any],
-    labels: NDArray[np.int32],
-    name: str,
-    settings: CountSettings,
-    reporter: Reporter,
-) -> None:
-    from cellmonai.images.write import write_png
-    from cellmonai.report.pictures import overlay, reduction
-
-    if (step := reduction(image.shape)) > 1:
-        reporter.note(f"{name}: drawn at 1/{step} of the full size")
-    write_png(settings.output / name, overlay(image, labels), overwrite=settings.overwrite)
+        yield ImageRows(source, job.image_plane)
 
 
 def _row(
-    job: PlaneJob, table: ObjectTable, found: Found, flags: dict[str, NDArray[np.bool_]], outputs: tuple[str, ...]
+    job: PlaneJob,
+    how: InstanceSettings,
+    table: ObjectTable,
+    found: FoundRows,
+    flags: Mapping[str, NDArray[np.bool_]],
+    interval: CountInterval,
+    plan: CountPlan,
 ) -> ImageCount:
     areas_px = table.columns["area_px"]
     count = len(areas_px)
     pixel_um2 = job.pixel_size_um[0] * job.pixel_size_um[1] if job.pixel_size_um else None
     mean, median = (float(np.mean(areas_px)), float(np.median(areas_px))) if count else (None, None)
-    field_px = job.shape[0] * job.shape[1]
+    area_mm2 = job.pixels * pixel_um2 * 1e-6 if pixel_um2 else None
+    removed = {name: int(found.removed.get(name, 0)) for name in FILTERS}
     return ImageCount(
         image=job.mask.name,
         plane=job.plane,
         count=count,
-        density_per_mm2=count / (field_px * pixel_um2 * 1e-6) if pixel_um2 else None,
+        density_per_mm2=count / area_mm2 if area_mm2 else None,
         area_mean_px=mean,
         area_median_px=median,
         area_mean_um2=mean * pixel_um2 if pixel_um2 and mean is not None else None,
         area_median_um2=median * pixel_um2 if pixel_um2 and median is not None else None,
-        removed={name: int(found.removed.get(name, 0)) for name in FILTERS},
+        removed=removed,
         flags={name: int(np.count_nonzero(flagged)) for name, flagged in flags.items()},
-        interval_reason=_NO_INTERVAL,
-        outputs=outputs,
+        interval=interval.ends,
+        interval_reason=interval.reason,
+        interval_conservative=interval.conservative,
+        outputs=output_names(job, plan.settings),
+        analysed_area_mm2=area_mm2,
+        border_rule=how.border,
+        at_border_rule=_at_border_rule(how, table, removed),
+        attributes=plan.groups.attributes[job.mask.name] if plan.groups else {},
+        is_partial=job.mask.is_partial,
     )
+
+
+def _at_border_rule(how: InstanceSettings, table: ObjectTable, removed: Mapping[str, int]) -> dict[str, int]:
+    """Give the count under every border rule, as far as the table of those that were kept tells it."""
+    rows, columns = table.image_shape
+    left, top = table["bbox_left_px"], table["bbox_top_px"]
+    at_start = (left == 0) | (top == 0)
+    at_end = (left + table["bbox_width_px"] == columns) | (top + table["bbox_height_px"] == rows)
+    counts: dict[str, int] = {how.border: len(table), "keep": len(table) + removed["border"]}
+    if how.border != "exclude":  # of what `exclude` removed, it is not known which line it touched
+        counts["frame"] = int(np.count_nonzero(~at_start))
+    counts["exclude"] = int(np.count_nonzero(~(at_start | at_end)))
+    return counts

@@ -1,39 +1,50 @@
-"""What is learnt from the masks before any is counted: planes, pixel sizes, and whether they are binary or labels."""
+"""What is learnt from the masks before any is counted: planes, pixel sizes, and which values they hold."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from cellmonai.core.errors import CellmonaiError, InputError, MemoryBudgetError
-from cellmonai.images.labels import MaskImage, read_masks
+from cellmonai.images.mask_values import MaskValues, values_of
 from cellmonai.images.open import open_image
+from cellmonai.workflows.in_order import Heard, in_order
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
-    from numpy.typing import NDArray
+    import numpy as np
 
+    from cellmonai.core.interrupts import StopWish
     from cellmonai.core.progress import Reporter
     from cellmonai.core.units import PixelSize
     from cellmonai.workflows.count_inputs import MaskInput
+    from cellmonai.workflows.count_masks import MaskReader, OpenMask
 
 Kind = Literal["binary", "labels"]
 
 READ_FAILURES = (InputError, MemoryBudgetError)
 """What one bad file may raise; the others are counted all the same."""
 
-_MOST_KEPT_BYTES = 256 * 2**20  # masks up to this sum, or the memory budget, are not read a second time
+STOPPED = "run the same command again with --overwrite"
 
 
 @dataclass(frozen=True, slots=True)
 class PlaneJob:
     """One plane of one mask to count.
 
-    `stem` begins the names of its outputs; `image_plane` is the plane of the image, None where no image is known.
+    Parameters
+    ----------
+    index : of the plane in its file
+    plane : its name, "" when there is only one
+    stem : begins the names of its outputs
+    shape : (Y, X)
+    dtype : of its values
+    values : which values it holds
+    rank : which one it is of all planes, from 0
+    image_plane, channels : the plane of the image and the names of its channels; None and () where no image is known
     """
 
     mask: MaskInput
@@ -41,28 +52,17 @@ class PlaneJob:
     plane: str
     stem: str
     shape: tuple[int, int]
+    dtype: np.dtype[np.generic]
+    values: MaskValues
     pixel_size_um: PixelSize | None
     image_plane: int | None
+    channels: tuple[str, ...] = ()
+    rank: int = 0
 
-
-@dataclass
-class MaskReader:
-    """Reads masks, and keeps the first ones in memory, as each is needed twice: to learn the kind, and to count."""
-
-    memory: int | None = None
-    _kept: dict[Path, list[MaskImage]] = field(default_factory=dict)
-    _kept_bytes: int = 0
-
-    def read(self, path: Path) -> list[MaskImage]:
-        """Give every plane of a mask."""
-        if path in self._kept:
-            return self._kept[path]
-        planes = read_masks(path, memory=self.memory)
-        size = sum(plane.array.nbytes for plane in planes)
-        if self._kept_bytes + size <= min(_MOST_KEPT_BYTES, self.memory or _MOST_KEPT_BYTES):
-            self._kept[path] = planes
-            self._kept_bytes += size
-        return planes
+    @property
+    def pixels(self) -> int:
+        """How many pixels it has."""
+        return self.shape[0] * self.shape[1]
 
 
 @dataclass
@@ -71,11 +71,40 @@ class Survey:
 
     jobs: list[PlaneJob] = field(default_factory=list)
     failures: dict[str, CellmonaiError] = field(default_factory=dict)
-    label_like: list[str] = field(default_factory=list)
+
+    @property
+    def label_like(self) -> list[str]:
+        """The names of masks with more than two values."""
+        return list(dict.fromkeys(job.mask.name for job in self.jobs if job.values.is_label_like))
+
+
+@dataclass(frozen=True, slots=True)
+class _Image:
+    """What the image of a mask tells: its plane for each plane of the mask, its channels and pixel size."""
+
+    planes: Sequence[int | None]
+    channels: tuple[str, ...] = ()
+    pixel_size_um: PixelSize | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """One mask after the first look."""
+
+    mask: MaskInput
+    jobs: list[PlaneJob]
+    failure: CellmonaiError | None
+    said: Heard
 
 
 def survey(
-    masks: Sequence[MaskInput], reader: MaskReader, reporter: Reporter, *, pixel_size_um: PixelSize | None
+    masks: Sequence[MaskInput],
+    reader: MaskReader,
+    reporter: Reporter,
+    wish: StopWish,
+    *,
+    pixel_size_um: PixelSize | None,
+    threads: int = 1,
 ) -> Survey:
     """Read every mask once.
 
@@ -84,71 +113,79 @@ def survey(
     masks : what is to be counted
     reader : reads, and may keep what it read
     reporter : told of images that do not fit their mask
+    wish : asked between masks whether to stop
     pixel_size_um : as the user gave it; else the mask's own, the record's or the image's
+    threads : how many masks are read at a time
     """
     seen = Survey()
-    for mask in masks:
+
+    def look(mask: MaskInput) -> _Looked:
+        said = Heard()
         try:
-            planes = reader.read(mask.path)
-            image_planes, image_pixel_size = _image_facts(mask, planes, reporter)
+            with reader.open(mask.path) as opened:
+                return _Looked(mask, _jobs(mask, opened, said, pixel_size_um), None, said)
         except READ_FAILURES as error:
-            seen.failures[mask.name] = error
-            continue
-        if any(has_many_values(plane.array) for plane in planes):
-            seen.label_like.append(mask.name)
-        for index, plane in enumerate(planes):
-            size = pixel_size_um or plane.pixel_size_um or mask.pixel_size_um or image_pixel_size
-            name = plane.plane or mask.image_plane  # `infer` writes a file per plane, and records which
-            stem = _stem(mask, plane.plane)
-            seen.jobs.append(PlaneJob(mask, index, name, stem, plane.array.shape, size, image_planes[index]))
-    seen.jobs = _with_distinct_stems(seen.jobs)
+            return _Looked(mask, [], error, said)
+
+    for looked in in_order(look, masks, threads=threads):
+        wish.check(STOPPED)
+        looked.said.repeat_to(reporter)
+        seen.jobs += looked.jobs
+        if looked.failure is not None:
+            seen.failures[looked.mask.name] = looked.failure
+    seen.jobs = [replace(job, rank=rank) for rank, job in enumerate(_with_distinct_stems(seen.jobs))]
     return seen
 
 
-def has_many_values(array: NDArray[Any]) -> bool:
-    """Tell whether more than two values occur, as only in a label image."""
-    if array.dtype == bool:
-        return False
-    low, high = array.min(), array.max()
-    return bool(((array != low) & (array != high)).any())
+def _jobs(mask: MaskInput, opened: OpenMask, said: Heard, pixel_size_um: PixelSize | None) -> list[PlaneJob]:
+    image = _image_of(mask, opened, said)
+    jobs = []
+    for index, (plane, rows) in enumerate(zip(opened.planes, opened.rows, strict=True)):
+        jobs.append(
+            PlaneJob(
+                mask=mask,
+                index=index,
+                plane=plane or mask.image_plane,  # `infer` writes a file per plane, and records which
+                stem=_stem(mask, plane),
+                shape=opened.shape,
+                dtype=rows.rows(0, 1).dtype,
+                values=values_of(rows),
+                pixel_size_um=pixel_size_um or opened.pixel_size_um or mask.pixel_size_um or image.pixel_size_um,
+                image_plane=image.planes[index],
+                channels=image.channels,
+            )
+        )
+    return jobs
 
 
-def _image_facts(
-    mask: MaskInput, planes: Sequence[MaskImage], reporter: Reporter
-) -> tuple[list[int | None], PixelSize | None]:
-    """Give the plane of the image for each plane of the mask, and the image's pixel size."""
-    nothing: tuple[list[int | None], PixelSize | None] = ([None] * len(planes), None)
+def _image_of(mask: MaskInput, opened: OpenMask, said: Heard) -> _Image:
+    nothing = _Image([None] * len(opened.planes))
     if mask.image is None:
         return nothing
     try:
         with open_image(mask.image) as image:
-            return _matching_planes(mask, planes, image.shape[1:], image.planes), image.pixel_size_um
+            planes = _matching_planes(mask, opened, image.shape[1:], image.planes)
+            return _Image(planes, image.channels, image.pixel_size_um)
     except READ_FAILURES as error:
         if mask.image_is_given:
             raise
-        reporter.warn("image_unused", f"its image cannot be used: {error.sentence}", mask.name)
+        said.warn("image_unused", f"its image cannot be used: {error.sentence}", mask.name)
         return nothing
 
 
 def _matching_planes(
-    mask: MaskInput, planes: Sequence[MaskImage], shape: tuple[int, ...], image_planes: Sequence[str]
+    mask: MaskInput, opened: OpenMask, shape: tuple[int, ...], image_planes: Sequence[str]
 ) -> list[int | None]:
-    for plane in planes:
-        if plane.array.shape != shape:
-            raise InputError(
-                f"the mask is {_size(plane.array.shape)} px and the image {_size(shape)} px",
-                where=str(mask.image),
-                cure="give the image that the mask was made from",
-            )
-    if mask.image_plane in image_planes and len(planes) == 1:
+    cure = "give the image that the mask was made from"
+    if opened.shape != shape:
+        what = f"the mask is {_size(opened.shape)} px and the image {_size(shape)} px"
+        raise InputError(what, where=str(mask.image), cure=cure)
+    if mask.image_plane in image_planes and len(opened.planes) == 1:
         return [image_planes.index(mask.image_plane)]
-    if len(planes) != len(image_planes):
-        raise InputError(
-            f"the mask has {len(planes)} planes and the image {len(image_planes)}",
-            where=str(mask.image),
-            cure="give the image that the mask was made from",
-        )
-    return list(range(len(planes)))
+    if len(opened.planes) != len(image_planes):
+        what = f"the mask has {len(opened.planes)} planes and the image {len(image_planes)}"
+        raise InputError(what, where=str(mask.image), cure=cure)
+    return list(range(len(opened.planes)))
 
 
 def _size(shape: tuple[int, ...]) -> str:

@@ -64,12 +64,13 @@ def test_a_folder_of_masks_gives_a_table_files_and_what_to_do_next(tmp_path: Pat
     assert "binary masks" in done.stderr
     assert "next:\n  cellmonai count masks --images IMAGES --output counts --overwrite" in done.stderr
     names = {path.name for path in (tmp_path / "counts").glob("[!.]*")}
-    assert names == {"counts.csv", "cells.csv", "counts.json", "run.json", "a_labels.tif", "b_labels.tif"}
+    tables = {"counts.csv", "cells.csv", "counts.json", "run.json", "report.html"}
+    assert names == {*tables, "a_labels.tif", "b_labels.tif"}
 
 
 def test_one_is_not_several(tmp_path: Path) -> None:
     done = cellmonai(masks(tmp_path, a=2), "count", "masks", "-o", "-there")
-    assert "written: counts.csv, cells.csv, counts.json, 1 label image in -there" in done.stderr
+    assert "written: counts.csv, cells.csv, counts.json, report.html, 1 label image in -there" in done.stderr
     assert "cellmonai evaluate ./-there TRUE_MASKS" in done.stderr.replace("\\", "/")
 
 
@@ -190,6 +191,26 @@ def test_what_exists_is_refused_then_replaced_when_asked(tmp_path: Path) -> None
         pytest.param(["masks", "--min-area", "ten"], 2, "is no area", id="a word for an area"),
         pytest.param(["masks", "--min-area", "9px", "--max-area", "5px"], 2, "max_area_px", id="no area is left"),
         pytest.param(["masks", "--pixel-size", "-1"], 2, "--pixel-size", id="an impossible pixel size"),
+        pytest.param(["masks", "--pixel-size", "1,2,3"], 2, "--pixel-size", id="three sides of a pixel"),
+        pytest.param(["masks", "--save", "geojsn"], 2, "did you mean 'geojson'", id="an unknown format"),
+        pytest.param(["masks", "--preset", "moreli2021"], 2, "did you mean 'morelli2021'", id="an unknown preset"),
+        pytest.param(["masks", "--preset", "tashfeen", "--split", "none"], 2, "fixed by the preset", id="a fixed step"),
+        pytest.param(["masks", "--min-distance", "7px"], 2, "--split markers", id="a distance without markers"),
+        pytest.param(
+            ["masks", "--split", "markers", "--min-distance", "far"], 2, "is no length", id="a word for a length"
+        ),
+        pytest.param(
+            ["masks", "--split", "markers", "--min-distance", "3um"], 2, "pixel size is unknown", id="an unknown size"
+        ),
+        pytest.param(["masks", "--group-by", "well"], 2, "--name-pattern", id="groups of nothing"),
+        pytest.param(["masks", "--name-pattern", "{plate}_{well}"], 2, "--name-pattern", id="a pattern that fits not"),
+        pytest.param(["masks", "--sheet", "no.csv"], 3, "no.csv", id="a missing sheet"),
+        pytest.param(["masks", "--level", "0.99"], 2, "--level", id="a level without calibration"),
+        pytest.param(["masks", "--audit", "3"], 3, "--images", id="an audit without images"),
+        pytest.param(["masks", "--audit-seed", "3"], 2, "--audit 30", id="a seed of no audit"),
+        pytest.param(["masks", "--audit-result", "a.csv"], 2, "leave the masks out", id="masks and an audit's result"),
+        pytest.param(["--audit-result", "no.csv"], 3, "no.csv", id="a missing audit"),
+        pytest.param(["--audit-half-width", "5%"], 2, "--audit-result", id="a width of no audit"),
         pytest.param(["masks", "--memory", "1kB"], 8, "--memory", id="too small a budget"),
         pytest.param(["masks", "--output", "masks"], 2, "another --output", id="output among the inputs"),
         pytest.param(["masks", "--output", "text.tif"], 5, "text.tif", id="a file where the output should be"),
@@ -234,6 +255,22 @@ def test_usage_errors_come_without_reading_anything(tmp_path: Path) -> None:
         (["-o", "o"], "output", Path("o")),
         (["--kind", "labels"], "kind", "labels"),
         (["--split", "none"], "split", "none"),
+        (["--split", "learned"], "split", "learned"),
+        (["--split", "markers", "--min-distance", "3um"], "min_distance", "3um"),
+        (["--preset", "morelli2021"], "preset", "morelli2021"),
+        (["--save", "geojson, rois"], "save", ("geojson", "rois")),
+        (["--no-report"], "report", False),
+        (["--name-pattern", "{well}"], "name_pattern", "{well}"),
+        (["--sheet", "s.csv"], "sheet", Path("s.csv")),
+        (["--sheet", "s.csv", "--group-by", "plate,well"], "group_by", ("plate", "well")),
+        (["--audit", "30"], "audit", 30),
+        (["--audit", "30", "--audit-unit", "fields"], "audit_unit", "fields"),
+        (["--audit", "30", "--audit-strata", "3"], "audit_strata", 3),
+        (["--audit", "30", "--audit-bound", "12"], "audit_bound", 12),
+        (["--audit", "30", "--audit-seed", "7"], "audit_seed", 7),
+        (["--allow-partial"], "allow_partial", True),
+        (["--level", "0.9"], "level", 0.9),
+        (["--threads", "3"], "threads", 3),
         (["--threshold", "0.25"], "threshold", 0.25),
         (["--opening", "2"], "opening", 2),
         (["--closing", "3"], "closing", 3),
@@ -242,6 +279,8 @@ def test_usage_errors_come_without_reading_anything(tmp_path: Path) -> None:
         (["--min-area", "25um2"], "min_area", "25um2"),
         (["--max-area", "900"], "max_area", "900"),
         (["--border", "exclude"], "border", "exclude"),
+        (["--border", "frame"], "border", "frame"),
+        (["--pixel-size", "0.65,0.325"], "pixel_size_um", (0.325, 0.65)),
         (["--pixel-size", "0.65"], "pixel_size_um", (0.65, 0.65)),
         (["--pictures", "none"], "pictures", "none"),
         (["--memory", "2GiB"], "memory", 2**31),
@@ -267,16 +306,40 @@ def test_every_option_reaches_the_settings(
     assert getattr(type(settings)(), name) != value
 
 
-def test_counting_imports_nothing_heavy(tmp_path: Path) -> None:
+HEAVY = {"torch", "monai", "ignite", "openvino", "scipy", "skimage", "zarr", "matplotlib", "pandas", "rich"}
+
+
+@pytest.mark.parametrize(
+    ("words", "heavy"),
+    [((), HEAVY), (("--no-report",), {*HEAVY, "PIL", "jinja2", "pyarrow"})],
+    ids=["report", "no report"],
+)
+def test_counting_imports_nothing_heavy(tmp_path: Path, words: tuple[str, ...], heavy: set[str]) -> None:
     """Ten masks take about a second: what slows that down is imports, so these are named."""
     masks(tmp_path, a=2, b=3)
+    line = ["count", "masks", "--json", "--quiet", *words]
     code = (
-        "import sys; from cellmonai.cli.app import app; app(['count', 'masks', '--json', '--quiet'], "
-        "standalone_mode=False); sys.stderr.write(','.join(sys.modules))"
+        f"import sys; from cellmonai.cli.app import app; app({line}, standalone_mode=False); "
+        "sys.stderr.write(','.join(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     loaded = {name.split(".")[0] for name in done.stderr.split(",")}
-    assert not loaded & {"torch", "monai", "ignite", "scipy", "skimage", "zarr", "PIL", "matplotlib", "pandas", "rich"}
+    assert not loaded & heavy
+
+
+def test_the_python_api_of_count_imports_nothing_heavy(tmp_path: Path) -> None:
+    masks(tmp_path, a=2, b=3)
+    code = (
+        "import sys, cellmonai; from pathlib import Path; "
+        "from cellmonai.workflows.count_settings import CountSettings; "
+        "print(cellmonai.count([Path('masks')], settings=CountSettings(report=False)).total); "
+        "sys.stderr.write(','.join(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    loaded = {name.split(".")[0] for name in done.stderr.split(",")}
+    assert done.stdout == "5\n"
+    # typer from 0.20 on brings pydantic to the command line; here there is no typer
+    assert not loaded & {*HEAVY, "PIL", "jinja2", "pyarrow", "pydantic", "typer"}
 
 
 @pytest.mark.skipif(not hasattr(os, "wait4"), reason="the system does not say what a child used")

@@ -346,7 +346,7 @@ def test_no_cells_anywhere_is_done_and_explained(tmp_path: Path) -> None:
     reporter = Silent()
     assert run(tmp_path, reporter=reporter).total == 0
     (warning,) = [w for w in reporter.warnings if w.code == "no_cells"]
-    for reason in ("wrong channel", "scale", "contrast is inverted", "1 objects were removed"):
+    for reason in ("wrong channel", "scale", "contrast is inverted", "1 object was removed", "has 5 px"):
         assert reason in warning.message
 
 
@@ -361,31 +361,31 @@ def test_ctrl_c_stops_between_files_without_a_table(tmp_path: Path, monkeypatch:
     import os
     import signal
 
-    from cellmonai.workflows import count as story
+    from cellmonai.workflows import count_all as story
 
     for name in "abc":
         save(tmp_path / "masks" / f"{name}.tif", discs((48, 64)))
     real = story.count_plane
 
-    def press_ctrl_c(*arguments: object) -> object:
+    def press_ctrl_c(*arguments: object, **more: object) -> object:
         os.kill(os.getpid(), signal.SIGINT)
-        return real(*arguments)  # type: ignore[arg-type]
+        return real(*arguments, **more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(story, "count_plane", press_ctrl_c)
     with pytest.raises(InterruptedRunError, match="--overwrite"):
-        run(tmp_path)
+        run(tmp_path, threads=1)
     assert sorted(path.name for path in (tmp_path / "counts").glob("[!.]*")) == ["a_labels.tif"]
 
 
 def test_ctrl_c_while_overwriting_leaves_no_table_of_the_older_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from cellmonai.workflows import count as story
+    from cellmonai.workflows import count_all as story
 
     save(tmp_path / "masks" / "a.tif", discs((48, 64)))
     run(tmp_path)
 
-    def stopped(*arguments: object) -> object:
+    def stopped(*arguments: object, **more: object) -> object:
         raise InterruptedRunError("stopped")
 
     monkeypatch.setattr(story, "count_plane", stopped)
