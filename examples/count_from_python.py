@@ -12,7 +12,7 @@ from pathlib import Path
 import cellmonai
 from cellmonai.images.write import write_mask
 from cellmonai.simulate import FieldSettings, paint_field
-from cellmonai.workflows.count_settings import CountSettings
+from cellmonai.workflows.counting.settings import CountSettings
 
 folder = Path(sys.argv[1] if len(sys.argv) > 1 else "counted")
 field = paint_field(FieldSettings(shape=(512, 512), cells=120, clustering=0.3, overlap=0.05), seed=1)

@@ -15,8 +15,8 @@ from tifffile import imwrite
 import cellmonai
 from cellmonai.images.write import write_labels
 from cellmonai.simulate import draw_settings, paint_field
-from cellmonai.workflows.count_settings import CountSettings
-from cellmonai.workflows.infer_settings import InferSettings
+from cellmonai.workflows.counting.settings import CountSettings
+from cellmonai.workflows.inferring.settings import InferSettings
 
 RECIPE = """
 data = { layout = "pairs", root = "data" }

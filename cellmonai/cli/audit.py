@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from cellmonai.core.errors import UsageError
 from cellmonai.core.text import printable
-from cellmonai.measure.audit import NORMAL_LABEL
+from cellmonai.measure.audits.estimates import NORMAL_LABEL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
-    from cellmonai.workflows.audit import AuditDraw
-    from cellmonai.workflows.audit_result import AuditResult
+    from cellmonai.workflows.auditing.draw import AuditDraw
+    from cellmonai.workflows.auditing.result import AuditResult
 
 _WIDTH = 78
 _MOST_ROWS = 12
@@ -41,7 +41,7 @@ def show_audit(masks: Sequence[Path] | None, sheet: Path | None, *, half_width: 
             cure="leave the masks out",
         )
     from cellmonai.cli.console import print_json, print_table
-    from cellmonai.workflows.audit_reading import read_audit
+    from cellmonai.workflows.auditing.reading import read_audit
 
     result = read_audit(sheet, half_width=half_width)
     if as_json:

@@ -12,7 +12,7 @@ from cellmonai.cli.options import Debug, Json, Overwrite, Quiet
 
 if TYPE_CHECKING:
     from cellmonai.workflows.count import CountResult
-    from cellmonai.workflows.count_settings import CountSettings
+    from cellmonai.workflows.counting.settings import CountSettings
 
 
 class KindChoice(StrEnum):
@@ -183,8 +183,8 @@ def count(
     from cellmonai.cli.console import make_reporter
     from cellmonai.core.units import parse_bytes
     from cellmonai.workflows.count import count as count_cells
-    from cellmonai.workflows.count_settings import CountSettings
-    from cellmonai.workflows.count_units import parse_pixel_size
+    from cellmonai.workflows.counting.settings import CountSettings
+    from cellmonai.workflows.counting.units import parse_pixel_size
 
     settings = CountSettings(
         output=output,

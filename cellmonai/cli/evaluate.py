@@ -13,7 +13,7 @@ from cellmonai.cli.options import Debug, Json, Overwrite, Quiet
 from cellmonai.core.errors import CellmonaiError, PartialFailureError, UsageError
 
 if TYPE_CHECKING:
-    from cellmonai.workflows.evaluate_result import EvaluateResult
+    from cellmonai.workflows.evaluating.result import EvaluateResult
 
 Kind = Literal["auto", "binary", "labels"]
 
@@ -62,7 +62,7 @@ def evaluate(
       cellmonai evaluate counts/ truth/ --bootstrap 1000 --fail-under f1_50=0.8
     """
     from cellmonai.workflows.evaluate import evaluate as run_evaluate
-    from cellmonai.workflows.evaluate_result import EvaluateSettings
+    from cellmonai.workflows.evaluating.result import EvaluateSettings
 
     settings = EvaluateSettings(
         output=output,

@@ -87,7 +87,7 @@ def infer(
     from cellmonai.cli.console import make_reporter
     from cellmonai.core.units import parse_bytes
     from cellmonai.workflows.infer import infer as infer_images
-    from cellmonai.workflows.infer_settings import InferSettings
+    from cellmonai.workflows.inferring.settings import InferSettings
 
     settings = InferSettings(
         model=model,

@@ -1,5 +1,5 @@
 /* Flooding from markers in order of priority, compact or not, with or without lines between the floods.
-   The twin is cellmonai/instances/compact_watershed.py. */
+   The twin is cellmonai/instances/presets/compact_watershed.py. */
 #include "kernels.h"
 #include <math.h>
 

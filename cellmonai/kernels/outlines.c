@@ -1,4 +1,4 @@
-/* Outlines of objects: corner by corner along each ring. The twin is in measure/ring_walk.py. */
+/* Outlines of objects: corner by corner along each ring. The twin is in cellmonai/measure/tracing/ring_walk.py. */
 #include "kernels.h"
 
 /* Writes the n corners ring after ring into `order`, each ring from its least corner on, and where each ring starts into

@@ -9,13 +9,13 @@ import numpy as np
 
 from cellmonai.images.rows import as_rows
 from cellmonai.measure.flags import odd_shapes, unusual_areas
-from cellmonai.measure.hull_measures import measure_hulls
-from cellmonai.measure.intensity import as_channels, names_of_channels
-from cellmonai.measure.neighbours import nearest_distances
-from cellmonai.measure.perimeter import perimeters_px
-from cellmonai.measure.scan import scan_labels
-from cellmonai.measure.shape import Axes, Moments, axes_of, moments_of
-from cellmonai.measure.tally import AREA, STRAIGHT
+from cellmonai.measure.shapes.hull_measures import measure_hulls
+from cellmonai.measure.shapes.intensity import as_channels, names_of_channels
+from cellmonai.measure.shapes.neighbours import nearest_distances
+from cellmonai.measure.shapes.perimeter import perimeters_px
+from cellmonai.measure.shapes.scan import scan_labels
+from cellmonai.measure.shapes.shape import Axes, Moments, axes_of, moments_of
+from cellmonai.measure.shapes.tally import AREA, STRAIGHT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
     from cellmonai.core.units import PixelSize
     from cellmonai.images.rows import Rows
-    from cellmonai.measure.hull import HullBuilder
-    from cellmonai.measure.intensity import ChannelRows
-    from cellmonai.measure.scan import Scanned
+    from cellmonai.measure.shapes.hull import HullBuilder
+    from cellmonai.measure.shapes.intensity import ChannelRows
+    from cellmonai.measure.shapes.scan import Scanned
 
 Columns = Literal["basic", "all"]
 

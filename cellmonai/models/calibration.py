@@ -14,9 +14,9 @@ import numpy as np
 
 from cellmonai.core.errors import InputError
 from cellmonai.core.text import printable
-from cellmonai.measure.conformal import count_scale
-from cellmonai.measure.conformal_set import ConformalSet, canonical_order
-from cellmonai.measure.shift import ShiftReferences
+from cellmonai.measure.intervals.conformal import count_scale
+from cellmonai.measure.intervals.conformal_set import ConformalSet, canonical_order
+from cellmonai.measure.intervals.shift import ShiftReferences
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence

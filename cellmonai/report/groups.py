@@ -6,8 +6,8 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from cellmonai.core.text import printable
-from cellmonai.measure.group_intervals import INTERVAL_KINDS
-from cellmonai.measure.group_words import group_title, group_warnings, plural
+from cellmonai.measure.replicates.intervals import INTERVAL_KINDS
+from cellmonai.measure.replicates.words import group_title, group_warnings, plural
 from cellmonai.report.csv import write_csv
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
-    from cellmonai.measure.groups import GroupSummary
+    from cellmonai.measure.replicates.groups import GroupSummary
 
 _MOST_ROWS = 24  # of one level; a plate of 96 wells is better seen as its picture
 _FLOOR_MARK = "*"

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from cellmonai.measure.group_words import group_title, natural_order
-from cellmonai.measure.wells import parse_well, plate_format
+from cellmonai.measure.replicates.wells import parse_well, plate_format
+from cellmonai.measure.replicates.words import group_title, natural_order
 from cellmonai.report.plate_drawing import drawn_wells, plate_layout, round_step, write_words
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from cellmonai.measure.groups import GroupSummary
+    from cellmonai.measure.replicates.groups import GroupSummary
 
 PlateValue = Literal["mean", "density_per_mm2"]
 _ALIKE = 1e-6  # values that differ by a smaller share get no scale of their own

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from cellmonai.core.text import printable
-from cellmonai.measure.wells import row_letters
+from cellmonai.measure.replicates.wells import row_letters
 from cellmonai.report.colours import VIRIDIS
 
 if TYPE_CHECKING:

@@ -11,26 +11,26 @@ from cellmonai.core.interrupts import stop_wish
 from cellmonai.core.locks import folder_lock
 from cellmonai.core.progress import Reporter, Silent
 from cellmonai.core.record import RunRecord
-from cellmonai.workflows.count_all import count_all
-from cellmonai.workflows.count_by_group import groups_of
-from cellmonai.workflows.count_calibration import calibrations_of, tell_intervals
-from cellmonai.workflows.count_empty import warn_without_cells
-from cellmonai.workflows.count_failures import nothing_worked, warn_of_failures
-from cellmonai.workflows.count_files import output_names
-from cellmonai.workflows.count_inputs import find_masks
-from cellmonai.workflows.count_masks import MaskReader
-from cellmonai.workflows.count_outputs import write_results
-from cellmonai.workflows.count_plan import CountPlan
-from cellmonai.workflows.count_result import CountResult
-from cellmonai.workflows.count_settings import CountSettings
-from cellmonai.workflows.count_survey import STOPPED, survey
+from cellmonai.workflows.counting.calibration import calibrations_of, tell_intervals
+from cellmonai.workflows.counting.empty import warn_without_cells
+from cellmonai.workflows.counting.every_plane import count_all
+from cellmonai.workflows.counting.failures import nothing_worked, warn_of_failures
+from cellmonai.workflows.counting.files import output_names
+from cellmonai.workflows.counting.groups import groups_of
+from cellmonai.workflows.counting.inputs import find_masks
+from cellmonai.workflows.counting.masks import MaskReader
+from cellmonai.workflows.counting.outputs import write_results
+from cellmonai.workflows.counting.plan import CountPlan
+from cellmonai.workflows.counting.result import CountResult
+from cellmonai.workflows.counting.settings import CountSettings
+from cellmonai.workflows.counting.survey import STOPPED, survey
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from cellmonai.workflows.count_inputs import MaskInput
-    from cellmonai.workflows.count_survey import Kind, Survey
+    from cellmonai.workflows.counting.inputs import MaskInput
+    from cellmonai.workflows.counting.survey import Kind, Survey
 
 __all__ = ["CountResult", "count"]
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cellmonai.workflows.count import CountResult
-    from cellmonai.workflows.evaluate_result import EvaluateResult
+    from cellmonai.workflows.evaluating.result import EvaluateResult
     from cellmonai.workflows.fit import FitResult
     from cellmonai.workflows.infer import InferResult
 
@@ -168,12 +168,12 @@ def _run_commands(
     step.begin(2, "fit: train a small network on the painted fields (loading PyTorch and MONAI first)")
     # PyTorch and MONAI take many seconds to import: the painted fields are there and announced by then
     from cellmonai.workflows.count import count
-    from cellmonai.workflows.count_settings import CountSettings
+    from cellmonai.workflows.counting.settings import CountSettings
     from cellmonai.workflows.evaluate import evaluate
-    from cellmonai.workflows.evaluate_result import EvaluateSettings
+    from cellmonai.workflows.evaluating.result import EvaluateSettings
     from cellmonai.workflows.fit import fit
     from cellmonai.workflows.infer import infer
-    from cellmonai.workflows.infer_settings import InferSettings
+    from cellmonai.workflows.inferring.settings import InferSettings
 
     inside = _Inside(reporter)
     fitted = fit(recipe, output=folder / "run", device=device, overwrite=overwrite, reporter=inside)

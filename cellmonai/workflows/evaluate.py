@@ -14,10 +14,10 @@ from cellmonai.core.record import RunRecord
 from cellmonai.measure.bootstrap import bootstrap_intervals
 from cellmonai.measure.scores import ScoreTable
 from cellmonai.report.evaluation import write_evaluation
-from cellmonai.workflows.evaluate_cases import evaluate_case
-from cellmonai.workflows.evaluate_pairs import find_cases
-from cellmonai.workflows.evaluate_reading import decide_sides
-from cellmonai.workflows.evaluate_result import EvaluateResult, EvaluateSettings
+from cellmonai.workflows.evaluating.cases import evaluate_case
+from cellmonai.workflows.evaluating.pairs import find_cases
+from cellmonai.workflows.evaluating.reading import decide_sides
+from cellmonai.workflows.evaluating.result import EvaluateResult, EvaluateSettings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from cellmonai.core.progress import Reporter
     from cellmonai.report.evaluation import EvaluatedImage
-    from cellmonai.workflows.evaluate_pairs import Case
-    from cellmonai.workflows.evaluate_reading import Sides
+    from cellmonai.workflows.evaluating.pairs import Case
+    from cellmonai.workflows.evaluating.reading import Sides
 
 OUTPUTS = ("evaluation.csv", "evaluation.json", "run.json")
 _FEW_IMAGES = 10  # below, percentile intervals of images are much too narrow

@@ -16,10 +16,10 @@ from cellmonai.core.progress import Reporter, Silent, Stage, Warned
 from cellmonai.core.record import RunRecord
 from cellmonai.core.units import readable_bytes
 from cellmonai.images.find import find_images
-from cellmonai.workflows.infer_image import ImageDone, held_bytes, infer_image
-from cellmonai.workflows.infer_jobs import IMAGE_FAILURES, ImageJob, Survey, survey
-from cellmonai.workflows.infer_model import ChosenModel, choose_model, pixel_size_differs
-from cellmonai.workflows.infer_settings import InferSettings
+from cellmonai.workflows.inferring.image import ImageDone, held_bytes, infer_image
+from cellmonai.workflows.inferring.jobs import IMAGE_FAILURES, ImageJob, Survey, survey
+from cellmonai.workflows.inferring.model import ChosenModel, choose_model, pixel_size_differs
+from cellmonai.workflows.inferring.settings import InferSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

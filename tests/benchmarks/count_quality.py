@@ -27,7 +27,7 @@ from tifffile import imread
 
 from cellmonai.instances.components import label_components
 from cellmonai.instances.find import find_instances
-from cellmonai.instances.presets import PRESETS, run_preset
+from cellmonai.instances.presets.catalogue import PRESETS, run_preset
 from cellmonai.instances.settings import InstanceSettings
 from cellmonai.measure.counts import count_errors
 from cellmonai.measure.matching import MatchCounts, match_labels

@@ -11,13 +11,13 @@ import pytest
 from rich.console import Console
 
 from cellmonai.cli.audit import audit_steps, render_audit
-from cellmonai.workflows.audit import AuditDraw
-from cellmonai.workflows.audit_frame import AuditFrame
-from cellmonai.workflows.audit_reading import result_of
-from cellmonai.workflows.audit_record import AuditRecord
+from cellmonai.workflows.auditing.draw import AuditDraw
+from cellmonai.workflows.auditing.frame import AuditFrame
+from cellmonai.workflows.auditing.reading import result_of
+from cellmonai.workflows.auditing.record import AuditRecord
 
 if TYPE_CHECKING:
-    from cellmonai.workflows.audit_result import AuditResult
+    from cellmonai.workflows.auditing.result import AuditResult
 
 HOSTILE = "=cmd|'\n\u202e\udcff<b>[red]\x1b[31m"
 

@@ -331,7 +331,7 @@ def test_the_python_api_of_count_imports_nothing_heavy(tmp_path: Path) -> None:
     masks(tmp_path, a=2, b=3)
     code = (
         "import sys, cellmonai; from pathlib import Path; "
-        "from cellmonai.workflows.count_settings import CountSettings; "
+        "from cellmonai.workflows.counting.settings import CountSettings; "
         "print(cellmonai.count([Path('masks')], settings=CountSettings(report=False)).total); "
         "sys.stderr.write(','.join(sys.modules))"
     )

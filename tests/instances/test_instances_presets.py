@@ -14,13 +14,13 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from painting import Disc, paint
 
 from cellmonai.core.errors import InputError, UsageError
-from cellmonai.instances import compact_watershed
-from cellmonai.instances.compact_watershed import flood
 from cellmonai.instances.components import label_components
-from cellmonai.instances.peaks import plateau_peaks, spaced_peaks
-from cellmonai.instances.preset_allureking import smooth_with_cross
-from cellmonai.instances.preset_morelli import MORELLI2021, TASHFEEN, cut_compactly
-from cellmonai.instances.presets import PRESETS, find_preset, run_preset
+from cellmonai.instances.presets import compact_watershed
+from cellmonai.instances.presets.allureking import smooth_with_cross
+from cellmonai.instances.presets.catalogue import PRESETS, find_preset, run_preset
+from cellmonai.instances.presets.compact_watershed import flood
+from cellmonai.instances.presets.morelli import MORELLI2021, TASHFEEN, cut_compactly
+from cellmonai.instances.presets.peaks import plateau_peaks, spaced_peaks
 from cellmonai.measure.centres import box_centres
 
 if TYPE_CHECKING:

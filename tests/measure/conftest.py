@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cellmonai.measure.label_kernels import label_kernels
+from cellmonai.measure.shapes.label_kernels import label_kernels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,7 +17,7 @@ def twin(request: pytest.FixtureRequest) -> Iterator[str]:
     """Measure with the compiled kernels, then with their NumPy twins."""
     with pytest.MonkeyPatch.context() as patch:
         if request.param == "numpy":
-            patch.setattr("cellmonai.measure.label_kernels.library", lambda: None)
+            patch.setattr("cellmonai.measure.shapes.label_kernels.library", lambda: None)
         elif label_kernels() is None:
             pytest.skip("built without a compiler")
         yield request.param

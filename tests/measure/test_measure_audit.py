@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cellmonai.measure.audit import (
+from cellmonai.measure.audits.estimates import (
     StratumSample,
     estimated_error,
     guaranteed_interval,
@@ -17,7 +17,7 @@ from cellmonai.measure.audit import (
     most_wrong_units,
     normal_interval,
 )
-from cellmonai.measure.audit_size import betting_sample_size, neyman_allocation, normal_sample_size, units_to_see
+from cellmonai.measure.audits.size import betting_sample_size, neyman_allocation, normal_sample_size, units_to_see
 
 
 def sample(errors: list[float], *, units: int, bound: float = 10) -> StratumSample:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cellmonai.measure.audit import StratumSample, guaranteed_interval
-from cellmonai.measure.betting import betting_interval
+from cellmonai.measure.audits.betting import betting_interval
+from cellmonai.measure.audits.estimates import StratumSample, guaranteed_interval
 
 UNITS = 1000
 MEAN_COUNT = 40

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cellmonai.measure.conformal import (
+from cellmonai.measure.intervals.conformal import (
     count_scale,
     coverage_quantile,
     estimate_phi,
@@ -24,7 +24,7 @@ from cellmonai.measure.conformal import (
     split_quantile,
     tolerance_groups,
 )
-from cellmonai.measure.conformal_set import ConformalSet, canonical_order
+from cellmonai.measure.intervals.conformal_set import ConformalSet, canonical_order
 
 IMAGES = 8  # per group, in simulated studies
 FEATURES = 30
@@ -187,7 +187,8 @@ def test_a_set_that_does_not_hold_together_is_refused(field: str, value: object,
 
 def test_the_formulas_need_no_scipy() -> None:
     code = (
-        "import sys, cellmonai.measure.conformal_set as c; from cellmonai.measure.conformal import coverage_quantile;"
+        "import sys, cellmonai.measure.intervals.conformal_set;"
+        "from cellmonai.measure.intervals.conformal import coverage_quantile;"
         "coverage_quantile(20, .95); sys.exit(any(m in sys.modules for m in ('scipy', 'skimage', 'torch', 'pandas')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

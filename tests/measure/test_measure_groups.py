@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cellmonai.measure.group_intervals import INTERVAL_KINDS, mean_interval, ratio_interval
-from cellmonai.measure.group_words import group_warnings, natural_order
-from cellmonai.measure.groups import FieldCount, GroupLevel, summarise_groups
-from cellmonai.measure.wells import parse_well, plate_format, well_name
+from cellmonai.measure.replicates.groups import FieldCount, GroupLevel, summarise_groups
+from cellmonai.measure.replicates.intervals import INTERVAL_KINDS, mean_interval, ratio_interval
+from cellmonai.measure.replicates.wells import parse_well, plate_format, well_name
+from cellmonai.measure.replicates.words import group_warnings, natural_order
 
 WELL = GroupLevel("well", ("well",), "field")
 TREATMENT = GroupLevel("treatment", ("treatment",), "well", ("well",))

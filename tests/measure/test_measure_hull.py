@@ -13,8 +13,8 @@ from painting import Disc, paint
 from skimage.measure import regionprops
 from skimage.morphology import convex_hull_image
 
-from cellmonai.measure import hull
 from cellmonai.measure.objects import measure_objects
+from cellmonai.measure.shapes import hull
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.spatial.distance import cdist
 
-from cellmonai.measure import neighbours
-from cellmonai.measure.neighbours import nearest_distances
+from cellmonai.measure.shapes import neighbours
+from cellmonai.measure.shapes.neighbours import nearest_distances
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -18,17 +18,17 @@ from painting import Disc, paint, scattered_discs
 
 import cellmonai.kernels
 from cellmonai.images.labels import in_raster_order
-from cellmonai.measure import outlines
 from cellmonai.measure.objects import ObjectTable
-from cellmonai.measure.outlines import Outline, object_outlines
-from cellmonai.measure.ring_walk import typed_walk, walk_in_c, walk_in_python, walk_rings
+from cellmonai.measure.tracing import outlines
+from cellmonai.measure.tracing.outlines import Outline, object_outlines
+from cellmonai.measure.tracing.ring_walk import typed_walk, walk_in_c, walk_in_python, walk_rings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-    from cellmonai.measure.rings import Polygon
+    from cellmonai.measure.tracing.rings import Polygon
 
 LABELS = arrays(np.int32, st.tuples(st.integers(1, 12), st.integers(1, 12)), elements=st.integers(0, 3))
 

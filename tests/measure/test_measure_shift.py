@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cellmonai.measure.features import count_features, image_features, looked_at
-from cellmonai.measure.shift import ShiftReferences, benjamini_hochberg, feature_words, rank_test
+from cellmonai.measure.intervals.features import count_features, image_features, looked_at
+from cellmonai.measure.intervals.shift import ShiftReferences, benjamini_hochberg, feature_words, rank_test
 
 Draw = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from painting import paint, scattered_discs
 
-from cellmonai.measure.label_kernels import label_kernels
 from cellmonai.measure.objects import ObjectTable, measure_objects
+from cellmonai.measure.shapes.label_kernels import label_kernels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -75,7 +75,7 @@ def digest(table: ObjectTable) -> dict[str, tuple[str, bytes]]:
 
 def in_numpy(labels: NDArray[Any], image: NDArray[Any] | None = None) -> ObjectTable:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("cellmonai.measure.label_kernels.library", lambda: None)
+        patch.setattr("cellmonai.measure.shapes.label_kernels.library", lambda: None)
         return measure_objects(labels, pixel_size_um=(0.3, 0.5), image=image)
 
 
@@ -124,7 +124,7 @@ def test_portions_that_bound_memory_change_nothing(name: str, monkeypatch: pytes
     whole = digest(measure_objects(FIELDS[name], pixel_size_um=(0.3, 0.5)))
     for constant in ("perimeter._PIXELS_AT_A_TIME", "hull_lengths._PAIRS_AT_A_TIME", "neighbours._PAIRS_AT_A_TIME"):
         monkeypatch.setattr(f"cellmonai.measure.{constant}", 50)
-    monkeypatch.setattr("cellmonai.measure.hull_measures._OBJECTS_AT_A_TIME", 7)
+    monkeypatch.setattr("cellmonai.measure.shapes.hull_measures._OBJECTS_AT_A_TIME", 7)
     assert digest(measure_objects(FIELDS[name], pixel_size_um=(0.3, 0.5))) == whole
 
 
@@ -147,5 +147,5 @@ def test_a_library_without_these_functions_leaves_it_to_numpy(monkeypatch: pytes
     class Old:
         """A library from before."""
 
-    monkeypatch.setattr("cellmonai.measure.label_kernels.library", Old)
+    monkeypatch.setattr("cellmonai.measure.shapes.label_kernels.library", Old)
     assert label_kernels() is None

@@ -18,7 +18,7 @@ from cellmonai.core.errors import OutputError
 from cellmonai.images.labels import in_raster_order
 from cellmonai.images.rows import ArrayRows
 from cellmonai.measure.objects import flag_objects, measure_objects
-from cellmonai.report.geojson import write_geojson
+from cellmonai.report.exports.geojson import write_geojson
 
 if TYPE_CHECKING:
     from pathlib import Path

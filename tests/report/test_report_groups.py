@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from cellmonai.measure.groups import FieldCount, GroupLevel, GroupSummary, summarise_groups
+from cellmonai.measure.replicates.groups import FieldCount, GroupLevel, GroupSummary, summarise_groups
 from cellmonai.report.groups import groups_table, write_groups
 
 WELL = GroupLevel("well", ("plate", "well"), "field")

@@ -18,11 +18,11 @@ from painting import Disc, paint
 from cellmonai.core.errors import OutputError
 from cellmonai.core.progress import Warned
 from cellmonai.report.counts import ImageCount
-from cellmonai.report.html import MOST_BYTES, render_report, write_report
-from cellmonai.report.html_charts import bin_names, draw_histogram, histogram_of_counts, histogram_of_sizes
-from cellmonai.report.html_data import PlatePicture, ReportData, ReportImage
-from cellmonai.report.html_methods import methods_of
-from cellmonai.report.html_thumbnails import MOST_PICTURES, PictureChoice, data_uri, thumbnail
+from cellmonai.report.html.charts import bin_names, draw_histogram, histogram_of_counts, histogram_of_sizes
+from cellmonai.report.html.data import PlatePicture, ReportData, ReportImage
+from cellmonai.report.html.methods import methods_of
+from cellmonai.report.html.page import MOST_BYTES, render_report, write_report
+from cellmonai.report.html.thumbnails import MOST_PICTURES, PictureChoice, data_uri, thumbnail
 
 if TYPE_CHECKING:
     from pathlib import Path

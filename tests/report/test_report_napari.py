@@ -8,7 +8,7 @@ from painting import Disc, paint
 
 from cellmonai.images.rows import ArrayRows
 from cellmonai.measure.objects import measure_objects
-from cellmonai.report.napari import napari_layers
+from cellmonai.report.exports.napari import napari_layers
 
 LABELS = paint([Disc(5, 5, 3), Disc(5, 15, 3), Disc(15, 5, 3)], (20, 25))
 TABLE = measure_objects(LABELS, pixel_size_um=(0.5, 0.25))

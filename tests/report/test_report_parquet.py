@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from cellmonai.core.errors import OutputError, UsageError
-from cellmonai.report.parquet import write_parquet
+from cellmonai.report.exports.parquet import write_parquet
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cellmonai.measure.groups import FieldCount, GroupLevel, summarise_groups
+from cellmonai.measure.replicates.groups import FieldCount, GroupLevel, summarise_groups
 from cellmonai.report.colours import VIRIDIS
 from cellmonai.report.plate import plate_picture, plate_pictures, scale_limits
 from cellmonai.report.plate_drawing import plate_layout

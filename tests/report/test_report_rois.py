@@ -17,9 +17,9 @@ from cellmonai.core.errors import OutputError
 from cellmonai.images.labels import in_raster_order
 from cellmonai.images.rows import ArrayRows
 from cellmonai.measure.objects import measure_objects
-from cellmonai.report import stored_zip
-from cellmonai.report.rois import write_rois
-from cellmonai.report.stored_zip import StoredZip
+from cellmonai.report.exports import stored_zip
+from cellmonai.report.exports.rois import write_rois
+from cellmonai.report.exports.stored_zip import StoredZip
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -23,14 +23,14 @@ from cellmonai.core.errors import InputError, OutputError, UsageError
 from cellmonai.core.progress import Silent
 from cellmonai.images.rows import ArrayRows
 from cellmonai.images.write import write_png
-from cellmonai.measure.audit import StratumSample, guaranteed_interval
+from cellmonai.measure.audits.estimates import StratumSample, guaranteed_interval
 from cellmonai.measure.objects import measure_objects
 from cellmonai.report.audit import TileView, contrast_limits, overlay_picture, plain_picture
-from cellmonai.workflows import audit_pictures
-from cellmonai.workflows.audit import AuditDraw, AuditField, AuditSettings, draw_audit, file_image, read_audit
-from cellmonai.workflows.audit_frame import draw_order, draw_units, make_frame, sample_sizes, usual_tile_px
-from cellmonai.workflows.audit_record import SCHEMA, _digest, read_record
-from cellmonai.workflows.audit_sheet import read_sheet
+from cellmonai.workflows.auditing import pictures as audit_pictures
+from cellmonai.workflows.auditing.draw import AuditDraw, AuditField, AuditSettings, draw_audit, file_image, read_audit
+from cellmonai.workflows.auditing.frame import draw_order, draw_units, make_frame, sample_sizes, usual_tile_px
+from cellmonai.workflows.auditing.record import SCHEMA, _digest, read_record
+from cellmonai.workflows.auditing.sheet import read_sheet
 
 SHAPE = (240, 320)
 CELLS = 60
@@ -671,7 +671,7 @@ def test_the_draw_is_told_in_one_line(tmp_path: Path) -> None:
 
 def test_nothing_heavy_is_imported_to_draw() -> None:
     code = (
-        "import sys, cellmonai.workflows.audit, cellmonai.cli.audit;"
+        "import sys, cellmonai.workflows.auditing.draw, cellmonai.cli.audit;"
         "print(*{'torch', 'scipy', 'skimage', 'zarr', 'PIL', 'pandas', 'pydantic', 'rich'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

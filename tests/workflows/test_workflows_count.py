@@ -22,7 +22,7 @@ from cellmonai.core.locks import folder_lock
 from cellmonai.core.progress import Silent
 from cellmonai.images.open import open_image
 from cellmonai.workflows.count import CountResult, count
-from cellmonai.workflows.count_settings import CountSettings
+from cellmonai.workflows.counting.settings import CountSettings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -361,7 +361,7 @@ def test_ctrl_c_stops_between_files_without_a_table(tmp_path: Path, monkeypatch:
     import os
     import signal
 
-    from cellmonai.workflows import count_all as story
+    from cellmonai.workflows.counting import every_plane as story
 
     for name in "abc":
         save(tmp_path / "masks" / f"{name}.tif", discs((48, 64)))
@@ -380,7 +380,7 @@ def test_ctrl_c_stops_between_files_without_a_table(tmp_path: Path, monkeypatch:
 def test_ctrl_c_while_overwriting_leaves_no_table_of_the_older_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from cellmonai.workflows import count_all as story
+    from cellmonai.workflows.counting import every_plane as story
 
     save(tmp_path / "masks" / "a.tif", discs((48, 64)))
     run(tmp_path)

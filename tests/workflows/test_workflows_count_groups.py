@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cellmonai.core.errors import CellmonaiError, InputError, UsageError
-from cellmonai.measure.groups import summarise_groups
-from cellmonai.workflows.count_group_names import read_pattern
-from cellmonai.workflows.count_groups import plan_groups
+from cellmonai.measure.replicates.groups import summarise_groups
+from cellmonai.workflows.grouping.names import read_pattern
+from cellmonai.workflows.grouping.plan import plan_groups
 
 PATTERN = "{plate}_{well}_{site}"
 NAMES = ["P1_A1_1", "P1_A1_2", "P1_B2_1", "P1_B2_2"]

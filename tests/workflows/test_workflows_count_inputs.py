@@ -15,8 +15,8 @@ from cellmonai.core.progress import Silent
 from cellmonai.images.open import open_image
 from cellmonai.images.write import write_labels, write_maps, write_mask, write_png
 from cellmonai.workflows.count import CountResult, count
-from cellmonai.workflows.count_settings import CountSettings
-from cellmonai.workflows.infer_record import read_infer_record
+from cellmonai.workflows.counting.settings import CountSettings
+from cellmonai.workflows.inferring.record import read_infer_record
 from cellmonai.workflows.output_names import distinct_names
 
 

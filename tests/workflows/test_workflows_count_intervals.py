@@ -20,10 +20,10 @@ from hypothesis import strategies as st
 from cellmonai.core.errors import InputError
 from cellmonai.images.normalise import Normalisation
 from cellmonai.instances.settings import InstanceSettings
-from cellmonai.measure.features import count_features, image_features
+from cellmonai.measure.intervals.features import count_features, image_features
 from cellmonai.models.calibration import Calibration, CalibrationImage, make_calibration
 from cellmonai.models.file import ModelCard, read_card, write_model
-from cellmonai.workflows.count_intervals import (
+from cellmonai.workflows.counting.intervals import (
     NO_TOTAL,
     CountedImage,
     CountInterval,
@@ -32,7 +32,7 @@ from cellmonai.workflows.count_intervals import (
     find_calibration,
     folder_warning,
 )
-from cellmonai.workflows.infer_record import RecordedModel, read_infer_record
+from cellmonai.workflows.inferring.record import RecordedModel, read_infer_record
 
 POINT = InstanceSettings(threshold=0.4)
 SHAPE = (60, 80)
@@ -495,7 +495,7 @@ def test_a_model_that_infer_ran_gives_its_calibration_through_the_record() -> No
     from random_networks import write_random_model  # type: ignore[import-not-found, unused-ignore] # beside the tests
 
     from cellmonai.workflows.infer import infer
-    from cellmonai.workflows.infer_settings import InferSettings
+    from cellmonai.workflows.inferring.settings import InferSettings
 
     path = write_random_model(
         Path("model.safetensors"),
@@ -530,7 +530,7 @@ def test_a_model_that_infer_ran_gives_its_calibration_through_the_record() -> No
 
 def test_intervals_need_neither_torch_nor_scipy() -> None:
     code = (
-        "import sys, cellmonai.workflows.count_intervals;"
+        "import sys, cellmonai.workflows.counting.intervals;"
         "sys.exit(', '.join(m for m in ('torch', 'monai', 'scipy', 'skimage', 'safetensors', 'pandas', 'zarr',"
         " 'pydantic', 'matplotlib') if m in sys.modules))"
     )

@@ -19,7 +19,7 @@ from cellmonai.core.errors import InputError
 from cellmonai.core.progress import Silent
 from cellmonai.images.write import write_maps, write_mask
 from cellmonai.workflows.count import CountResult, count
-from cellmonai.workflows.count_settings import CountSettings
+from cellmonai.workflows.counting.settings import CountSettings
 
 
 class Listening(Silent):

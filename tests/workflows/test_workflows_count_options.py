@@ -16,10 +16,11 @@ import tifffile
 from cellmonai.core.errors import InputError, InterruptedRunError, MemoryBudgetError, OutputError, UsageError
 from cellmonai.core.progress import Silent
 from cellmonai.images.open import open_image
-from cellmonai.workflows import count_all, count_masks
 from cellmonai.workflows.count import CountResult, count
-from cellmonai.workflows.count_settings import CountSettings
-from cellmonai.workflows.count_units import parse_length_px, parse_pixel_size
+from cellmonai.workflows.counting import every_plane
+from cellmonai.workflows.counting import masks as count_masks
+from cellmonai.workflows.counting.settings import CountSettings
+from cellmonai.workflows.counting.units import parse_length_px, parse_pixel_size
 from cellmonai.workflows.in_order import in_order
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def test_a_mask_read_in_rows_gives_what_one_in_memory_gives(
     save(tmp_path / "masks" / "a.tif", field(0, cells=200, shape=(700, 500)), **options)
     run(tmp_path, output=tmp_path / "whole")
     monkeypatch.setattr(count_masks, "SMALL_BYTES", 1000)
-    monkeypatch.setattr(count_all, "_LARGE_PX", 1000)
+    monkeypatch.setattr(every_plane, "_LARGE_PX", 1000)
     run(tmp_path, output=tmp_path / "rows", threads=2)
     assert contents(tmp_path / "whole") == contents(tmp_path / "rows")
 
@@ -131,13 +132,13 @@ def test_an_error_stops_the_rest(tmp_path: Path) -> None:
 def test_ctrl_c_stops_within_a_large_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save(tmp_path / "masks" / "a.tif", field(0))
     monkeypatch.setattr(count_masks, "SMALL_BYTES", 1000)
-    real = count_all.count_plane
+    real = every_plane.count_plane
 
     def press_ctrl_c(*arguments: object, **more: object) -> object:
         os.kill(os.getpid(), signal.SIGINT)
         return real(*arguments, **more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(count_all, "count_plane", press_ctrl_c)
+    monkeypatch.setattr(every_plane, "count_plane", press_ctrl_c)
     with pytest.raises(InterruptedRunError, match="--overwrite"):
         run(tmp_path)
     assert not list((tmp_path / "counts").glob("[!.]*"))
@@ -161,7 +162,7 @@ def test_markers_that_must_lie_farther_apart_are_fewer(tmp_path: Path) -> None:
 
 
 def test_a_preset_counts_as_the_system_did(tmp_path: Path) -> None:
-    from cellmonai.instances.presets import run_preset
+    from cellmonai.instances.presets.catalogue import run_preset
 
     save(tmp_path / "masks" / "a.tif", field(3, shape=(200, 240)))
     result = run(tmp_path, preset="tashfeen")
@@ -219,7 +220,7 @@ def test_parquet_holds_what_cells_csv_holds(tmp_path: Path) -> None:
 
 
 def test_parquet_without_its_package_is_refused_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    from cellmonai.workflows import count_settings
+    from cellmonai.workflows.counting import settings as count_settings
 
     monkeypatch.setattr(count_settings, "find_spec", lambda name: None)
     with pytest.raises(UsageError, match="pip install"):
@@ -267,7 +268,7 @@ def test_a_group_of_one_is_warned_of(tmp_path: Path) -> None:
 
 
 def test_an_audit_is_drawn_and_read(tmp_path: Path) -> None:
-    from cellmonai.workflows.audit_reading import read_audit
+    from cellmonai.workflows.auditing.reading import read_audit
 
     fields(tmp_path, "a", "b", images=True)
     result = run(tmp_path, images=tmp_path / "images", audit=2, audit_unit="fields", audit_seed=1)
@@ -356,7 +357,7 @@ def calibrated(folder: Path) -> Path:
     from cellmonai.images.write import write_mask
     from cellmonai.instances.find import find_instances
     from cellmonai.instances.settings import InstanceSettings
-    from cellmonai.measure.features import count_features, image_features
+    from cellmonai.measure.intervals.features import count_features, image_features
     from cellmonai.models.calibration import CalibrationImage, make_calibration
     from cellmonai.models.file import ModelCard, write_model
 

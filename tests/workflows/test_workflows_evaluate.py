@@ -18,10 +18,10 @@ from cellmonai.instances.find import find_instances
 from cellmonai.instances.settings import InstanceSettings
 from cellmonai.report.evaluation import GREATER_IS_BETTER, MEANINGS
 from cellmonai.workflows.count import count
-from cellmonai.workflows.count_settings import CountSettings
+from cellmonai.workflows.counting.settings import CountSettings
 from cellmonai.workflows.evaluate import OUTPUTS, evaluate
-from cellmonai.workflows.evaluate_pairs import plain_name, read_true_counts
-from cellmonai.workflows.evaluate_result import EvaluateSettings
+from cellmonai.workflows.evaluating.pairs import plain_name, read_true_counts
+from cellmonai.workflows.evaluating.result import EvaluateSettings
 
 if TYPE_CHECKING:
     from pathlib import Path

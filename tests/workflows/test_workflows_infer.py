@@ -28,8 +28,8 @@ from cellmonai.core.progress import Silent, Stage
 from cellmonai.images.maps import read_maps
 from cellmonai.images.open import open_image
 from cellmonai.workflows.infer import InferResult, infer
-from cellmonai.workflows.infer_record import read_infer_record
-from cellmonai.workflows.infer_settings import InferSettings
+from cellmonai.workflows.inferring.record import read_infer_record
+from cellmonai.workflows.inferring.settings import InferSettings
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

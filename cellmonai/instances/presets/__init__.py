@@ -1,0 +1,1 @@
+"""Post-processing of published systems, as it was and repaired."""

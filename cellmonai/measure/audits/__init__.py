@@ -1,0 +1,1 @@
+"""Design-based totals from units counted by hand."""

@@ -1,0 +1,1 @@
+"""Counts of groups of images, with intervals between units of replication."""

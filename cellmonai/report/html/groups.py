@@ -1,0 +1,83 @@
+"""The tables of groups in the report: one per level, from the rows that `counts.json` holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from cellmonai.report.html.view import shortened
+from cellmonai.report.words import number, value_in_words
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_HEADS = {
+    "sum": "cells",
+    "mean": "mean per field",
+    "sd": "SD",
+    "sampling": "95 % sampling interval",
+    "density_per_mm2": "cells/mm²",
+    "density": "its interval",
+    "warning": "note",
+}
+_RANGES = {"sampling": ("low", "high"), "density": ("density_low", "density_high")}
+_LEFT_OUT = ("unit", "field_sd", "interval_kind", "area_mm2")  # groups.csv has them
+
+
+@dataclass(frozen=True, slots=True)
+class GroupTable:
+    """Rows of one level of groups, as words; `numeric` tells which columns are numbers, `more` how many are missing."""
+
+    title: str
+    heads: tuple[str, ...]
+    numeric: tuple[bool, ...]
+    rows: tuple[tuple[str, ...], ...]
+    more: int
+
+
+def group_tables(groups: Sequence[Mapping[str, Any]], most_rows: int) -> list[GroupTable]:
+    """Give a table per `level` of the rows, each with at most `most_rows` of them.
+
+    Parameters
+    ----------
+    groups : rows of JSON values as `GroupSummary.as_json` gives them; keys that are not known become columns too
+    """
+    levels: dict[str, list[Mapping[str, Any]]] = {}
+    for row in groups:
+        levels.setdefault(str(row.get("level") or ""), []).append(row)
+    return [_table(title, rows, most_rows) for title, rows in levels.items()]
+
+
+def _table(title: str, rows: Sequence[Mapping[str, Any]], most_rows: int) -> GroupTable:
+    flat = [_flat(row) for row in rows[:most_rows]]
+    known = [name for row in flat for name, value in row.items() if value is not None]
+    names = list(dict.fromkeys(known))
+    units = {str(row.get("unit")) for row in rows if row.get("unit")}
+    heads = _HEADS | ({"units": f"n ({units.pop()})"} if len(units) == 1 else {})
+    return GroupTable(
+        title=shortened(title),
+        heads=tuple(shortened(heads.get(name, name.replace("_", " "))) for name in names),
+        numeric=tuple(all(isinstance(row.get(name), int | float | tuple | None) for row in flat) for name in names),
+        rows=tuple(tuple(_cell(row.get(name)) for name in names) for row in flat),
+        more=len(rows) - len(flat),
+    )
+
+
+def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Lift what names the group to columns of its own, and make one column of two ends."""
+    flat: dict[str, Any] = dict(row.get("group") or {})
+    for name, value in row.items():
+        if name in ("level", "group", *_LEFT_OUT) or name in flat or any(name in ends for ends in _RANGES.values()):
+            continue
+        flat[name] = value
+        for range_name, (low, high) in _RANGES.items():
+            if name == {"sampling": "sd", "density": "density_per_mm2"}[range_name] and row.get(low) is not None:
+                flat[range_name] = (row[low], row.get(high))
+    return flat
+
+
+def _cell(value: Any) -> str:  # noqa: ANN401 - any JSON value
+    if isinstance(value, tuple):
+        low, high = value
+        return f"{number(low)}\u2013{number(high)}" if high is not None else f"from {number(low)}"
+    return shortened(value_in_words(value))

@@ -1,0 +1,1 @@
+"""Drawing tiles to count by hand, and reading what was counted."""

@@ -1,0 +1,1 @@
+"""The steps of `count`: inputs, survey, plan, every plane, results."""

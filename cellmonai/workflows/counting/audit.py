@@ -1,0 +1,77 @@
+"""The counted planes as an audit needs them: with their label images and images on disk, read where tiles are drawn."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cellmonai.images.open import open_image
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from cellmonai.core.progress import Reporter
+    from cellmonai.workflows.auditing.draw import AuditDraw
+    from cellmonai.workflows.counting.plane import CountedPlane
+    from cellmonai.workflows.counting.settings import CountSettings
+
+AUDIT_FOLDER = "audit"
+AUDIT_COLUMNS = ("centroid_x_px", "centroid_y_px")
+"""Columns of the cells that are kept for the draw."""
+
+
+class FileRows:
+    """Rows of a label image on disk, which is open only while it is read: there may be thousands of them."""
+
+    def __init__(self, path: Path, shape: tuple[int, int]) -> None:
+        self.shape = shape
+        self._path = path
+
+    def rows(self, top: int, bottom: int) -> NDArray[Any]:
+        """Give rows top to bottom, half-open."""
+        with open_image(self._path) as source:
+            rows: NDArray[Any] = source.read((top, 0, bottom, self.shape[1]))[0]
+        return rows
+
+
+def drawn_audit(planes: Sequence[CountedPlane], settings: CountSettings, reporter: Reporter) -> AuditDraw | None:
+    """Draw what a person shall count by hand, None where no audit was asked for.
+
+    Raises
+    ------
+    InputError, UsageError, OutputError
+        As `auditing.draw.draw_audit`.
+    """
+    if settings.audit is None:
+        return None
+    from cellmonai.workflows.auditing.draw import AuditField, AuditSettings, draw_audit, file_image
+
+    fields = [
+        AuditField(
+            name=plane.count.image,
+            plane=plane.count.plane,
+            shape=plane.job.shape,
+            labels=FileRows(settings.output / plane.count.outputs[0], plane.job.shape),
+            image=file_image(plane.job.mask.image, plane=plane.job.image_plane or 0, memory=settings.memory)
+            if plane.job.mask.image is not None and plane.job.image_plane is not None
+            else None,
+            owner_x=plane.cells["centroid_x_px"],
+            owner_y=plane.cells["centroid_y_px"],
+            diameter_px=float(np.sqrt(np.median(plane.areas_px) * (4 / np.pi))) if plane.areas_px.size else None,
+        )
+        for plane in planes
+    ]
+    how = AuditSettings(
+        folder=settings.output / AUDIT_FOLDER,
+        draws=settings.audit,
+        unit=settings.audit_unit,
+        strata=settings.audit_strata,
+        bound=settings.audit_bound,
+        seed=settings.audit_seed,
+        overwrite=settings.overwrite,
+    )
+    return draw_audit(fields, settings=how, reporter=reporter)

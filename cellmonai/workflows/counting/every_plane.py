@@ -1,0 +1,132 @@
+"""Count every plane on all cores, with tables, warnings and failures in the order of the planes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from cellmonai.images.budget import budget_of
+from cellmonai.report.counts import CellsFile
+from cellmonai.report.html.thumbnails import PictureChoice
+from cellmonai.report.words import needs_a_look
+from cellmonai.workflows.counting.audit import AUDIT_COLUMNS
+from cellmonai.workflows.counting.failures import nothing_worked
+from cellmonai.workflows.counting.plane import CountedPlane, cell_columns, count_plane
+from cellmonai.workflows.counting.survey import READ_FAILURES, STOPPED
+from cellmonai.workflows.in_order import Heard, in_order
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from cellmonai.core.errors import CellmonaiError
+    from cellmonai.core.progress import Reporter
+    from cellmonai.instances.settings import InstanceSettings
+    from cellmonai.workflows.counting.plan import CountPlan
+    from cellmonai.workflows.counting.survey import PlaneJob
+
+_LARGE_PX = 16 * 2**20  # planes from here on are counted one by one, each on all cores
+_BYTES_PER_PX = 32  # of a plane that is counted in memory, with its label image and pictures
+
+
+@dataclass
+class Counted:
+    """Every plane that could be counted, without its cells, and why the others could not."""
+
+    planes: list[CountedPlane] = field(default_factory=list)
+    failures: dict[str, CellmonaiError] = field(default_factory=dict)
+
+    @property
+    def foreground_share(self) -> float:
+        """How much of all pixels was foreground before any filter, in [0, 1]."""
+        pixels = sum(plane.job.pixels for plane in self.planes)
+        return sum(plane.foreground_px for plane in self.planes) / pixels if pixels else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Tried:
+    """One plane after its turn."""
+
+    job: PlaneJob
+    counted: CountedPlane | None
+    failure: CellmonaiError | None
+    said: Heard
+
+
+def count_all(
+    plan: CountPlan, failures: Mapping[str, CellmonaiError], missing: Mapping[str, str], reporter: Reporter
+) -> Counted:
+    """Count all planes and write `cells.csv`, plane by plane.
+
+    Parameters
+    ----------
+    plan : what is counted
+    failures : of the survey; they are passed on
+    missing : images that `infer` could not do, and why
+
+    Raises
+    ------
+    InputError, MemoryBudgetError
+        Every plane failed; no table is written then.
+    InterruptedRunError
+        Ctrl-C; files of finished planes stay.
+    """
+    done = Counted(failures=dict(failures))
+    settings = plan.settings
+    kept = None if "parquet" in settings.save else ("area_px", *(AUDIT_COLUMNS if settings.audit else ()))
+    pictures = PictureChoice()
+    with (
+        CellsFile(settings.output / "cells.csv", _columns(plan), overwrite=settings.overwrite) as cells,
+        reporter.stage("counting", len(plan.planes)) as stage,
+    ):
+        for tried in _tried(plan):
+            plan.wish.check(STOPPED)
+            tried.said.repeat_to(reporter)
+            if tried.counted is not None:
+                row = tried.counted.count
+                cells.add(row.image, row.plane, tried.counted.cells)
+                shown = tried.counted.thumbnail is not None and pictures.wants(flagged=needs_a_look(row))
+                done.planes.append(tried.counted.lighter(columns=kept, with_thumbnail=shown))
+            elif tried.failure is not None:
+                done.failures.setdefault(tried.job.mask.name, tried.failure)
+            stage.advance(note=tried.job.stem)
+        plan.wish.check(STOPPED)
+        if not done.planes:
+            raise nothing_worked(done.failures, missing, reporter)
+    return done
+
+
+def _columns(plan: CountPlan) -> list[str]:
+    """Give every column that any plane will fill, those of the planes that know most first."""
+    kinds = {(job.pixel_size_um is not None, job.channels): job for job, _ in plan.planes}
+    in_order_of_knowledge = sorted(kinds.items(), key=lambda item: (not item[0][0], -len(item[0][1])))
+    return list(dict.fromkeys(name for _, job in in_order_of_knowledge for name in cell_columns(job)))
+
+
+def _tried(plan: CountPlan) -> Iterator[_Tried]:
+    """Count small planes side by side, and large ones by themselves."""
+    threads = plan.settings.cores
+    for is_large, group in groupby(plan.planes, key=lambda item: item[0].pixels >= _LARGE_PX):
+        planes = list(group)
+        within, beside = (threads, 1) if is_large else (1, _fitting(planes, threads, plan))
+
+        def work(item: tuple[PlaneJob, InstanceSettings], within: int = within) -> _Tried:
+            return _try(item, plan, within)
+
+        yield from in_order(work, planes, threads=beside)
+
+
+def _fitting(planes: Sequence[tuple[PlaneJob, InstanceSettings]], threads: int, plan: CountPlan) -> int:
+    """Give how many planes fit into the memory budget at a time, at most `threads`."""
+    largest = max(job.pixels for job, _ in planes) * _BYTES_PER_PX
+    return max(1, min(threads, budget_of(plan.settings.memory).amount // max(largest, 1)))
+
+
+def _try(item: tuple[PlaneJob, InstanceSettings], plan: CountPlan, threads: int) -> _Tried:
+    job, how = item
+    said = Heard()
+    try:
+        counted = count_plane(job, how, plan, said, threads=threads)
+    except READ_FAILURES as error:
+        return _Tried(job, None, error, said)
+    return _Tried(job, counted, None, said)

@@ -1,0 +1,76 @@
+"""Which image belongs to which mask: from the folder that was named, the record of `infer`, or a file beside."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from typing import TYPE_CHECKING
+
+from cellmonai.core.errors import InputError, UsageError
+from cellmonai.images.find import find_images, image_stem, is_image_name
+from cellmonai.workflows.mask_names import bare_stem, masks_in_words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from cellmonai.core.progress import Reporter
+    from cellmonai.workflows.counting.inputs import MaskInput
+
+
+def with_images(masks: list[MaskInput], folder: Path | None, reporter: Reporter) -> list[MaskInput]:
+    """Give each mask its image: from the folder that was named, else from the record, else one beside the mask.
+
+    Raises
+    ------
+    InputError
+        The folder holds no image of any mask.
+    UsageError
+        Two images in it could both belong to one mask.
+    """
+    if folder is None:
+        beside = cache(_images_by_stem)
+        return [mask if mask.image else _with_image_beside(mask, beside(mask.path.parent)) for mask in masks]
+    by_stem = _by_stem(find_images([folder]))
+    chosen = [(mask, _image_for(mask, by_stem)) for mask in masks]
+    if not any(image for _, image in chosen):
+        raise InputError(
+            f"none of the {masks_in_words(len(masks))} has an image of its name here",
+            where=str(folder),
+            cure=f"name images as the masks, for example {masks[0].name}.tif",
+        )
+    for mask, image in chosen:
+        if image is None:
+            reporter.warn("image_missing", f"no image of this name in {folder}", mask.name)
+    return [replace(mask, image=image, image_is_given=image is not None) for mask, image in chosen]
+
+
+def _with_image_beside(mask: MaskInput, by_stem: dict[str, list[Path]]) -> MaskInput:
+    stem = bare_stem(image_stem(mask.path))
+    beside = by_stem.get(stem, []) if stem != image_stem(mask.path) else []
+    return replace(mask, image=beside[0]) if len(beside) == 1 else mask
+
+
+def _images_by_stem(folder: Path) -> dict[str, list[Path]]:
+    return _by_stem(path for path in folder.iterdir() if is_image_name(path) and path.is_file())
+
+
+def _by_stem(files: Iterable[Path]) -> dict[str, list[Path]]:
+    stems: dict[str, list[Path]] = {}
+    for file in sorted(files):
+        stems.setdefault(image_stem(file), []).append(file)
+    return stems
+
+
+def _image_for(mask: MaskInput, by_stem: dict[str, list[Path]]) -> Path | None:
+    for stem in (bare_stem(image_stem(mask.path)), image_stem(mask.path)):
+        candidates = by_stem.get(stem, [])
+        if len(candidates) > 1:
+            raise UsageError(
+                f"{candidates[0].name} and {candidates[1].name} could both be the image of {mask.path.name}",
+                where="--images",
+                cure="keep one of them in the folder",
+            )
+        if candidates:
+            return candidates[0]
+    return None

@@ -1,0 +1,208 @@
+"""Which files `count` counts, and what each is called."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import TYPE_CHECKING
+
+from cellmonai.core.errors import InputError
+from cellmonai.images.find import find_images, image_stem, listed
+from cellmonai.workflows.counting.images import with_images
+from cellmonai.workflows.inferring.record import RECORD_NAME, InferRecord, read_infer_record
+from cellmonai.workflows.mask_names import (
+    INFER_BY_PRODUCTS,
+    MAPS_SUFFIX,
+    bare_stem,
+    is_cellpose_session,
+    masks_among,
+    masks_in_words,
+)
+from cellmonai.workflows.output_names import distinct_names
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from cellmonai.core.progress import Reporter
+    from cellmonai.core.units import PixelSize
+    from cellmonai.instances.settings import InstanceSettings
+    from cellmonai.workflows.inferring.record import RecordedModel
+
+
+@dataclass(frozen=True, slots=True)
+class MaskInput:
+    """One file to count.
+
+    Parameters
+    ----------
+    path : the mask or label image
+    name : what tables and outputs call it; no other input has it
+    image, image_plane : the image it belongs to and the plane of it, where known
+    image_is_given : the user named the image, so it must fit; one found by ourselves is left out when it does not
+    maps : probability maps of the model, where they are
+    operating_point : what the model that made the mask was tuned to, where known
+    pixel_size_um : from the record of `infer`, where the mask itself may not say
+    made_by : the model that made the mask, as the record of `infer` names it
+    channels : indices of the channels that the model saw; empty where the record does not say
+    is_partial : it is of a run of `infer` that never finished
+    """
+
+    path: Path
+    name: str
+    image: Path | None = None
+    image_plane: str = ""
+    image_is_given: bool = False
+    maps: Path | None = None
+    operating_point: InstanceSettings | None = None
+    pixel_size_um: PixelSize | None = None
+    made_by: RecordedModel | None = None
+    channels: tuple[int, ...] = ()
+    is_partial: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FoundMasks:
+    """The masks to count, and image -> reason for images that `infer` could not do."""
+
+    masks: list[MaskInput]
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+def find_masks(
+    inputs: Sequence[Path], *, images: Path | None, allow_partial: bool = False, reporter: Reporter
+) -> FoundMasks:
+    """Find every mask of files, folders and globs, each once, sorted within an input.
+
+    Parameters
+    ----------
+    inputs : as typed
+    images : a folder with the images of the masks, equal in name
+    allow_partial : take what a run of `infer` left that never finished
+    reporter : told which files of a folder are left alone, and why
+
+    Raises
+    ------
+    InputError
+        An input holds nothing to count, is of an unfinished run, holds two masks of one image, or `images` holds no
+        image of any mask.
+    """
+    record_of = cache(read_infer_record)
+    found: dict[Path, MaskInput] = {}
+    failed: dict[str, str] = {}
+    for given in inputs:
+        if _is_by_product(given, record_of(given.parent)):
+            continue  # a shell's `masks/*` names these too
+        if given.is_dir():
+            record = record_of(given)
+            failed |= dict.fromkeys(record.failed if record else (), "cellmonai infer gave no mask of it")
+            files = _files_in(given, record, reporter)
+        else:
+            files = find_images([given])
+        for file in files:
+            found.setdefault(file.resolve(), _described(file, record_of(file.parent)))
+    if not found:
+        cure = "run cellmonai infer again" if failed else "name masks, or a folder of masks"
+        raise InputError("no mask was left to count", where=str(inputs[0]), cure=cure)
+    masks = list(found.values())
+    _refuse_unfinished(masks, reporter, allow_partial=allow_partial)
+    _refuse_two_of_one(masks)
+    return FoundMasks(with_images(_named(masks), images, reporter), failed)
+
+
+def _is_by_product(path: Path, record: InferRecord | None) -> bool:
+    return record is not None and (path.name == RECORD_NAME or path.name.endswith(INFER_BY_PRODUCTS))
+
+
+def _files_in(folder: Path, record: InferRecord | None, reporter: Reporter) -> list[Path]:
+    if record is not None:
+        reporter.note(
+            f"{folder}: {masks_in_words(len(record.masks))} left by cellmonai infer, with its operating point"
+        )
+        return [mask.mask for mask in record.masks]
+    _name_the_sub_folder(folder)
+    files = find_images([folder])
+    masks, called = masks_among(files)
+    if any(map(is_cellpose_session, files)) and not called:
+        raise InputError(
+            "the folder holds Cellpose sessions (_seg.npy), which are pickles and could run programs, and no masks",
+            where=str(folder),
+            cure="save the masks from Cellpose as TIFF or PNG (File, Save masks) and count these",
+        )
+    if len(masks) < len(files):
+        which = f"{masks_in_words(len(masks))} called *{called}" if called else masks_in_words(len(masks))
+        reporter.note(
+            f"{folder}: {which}; the {len(files) - len(masks)} other files of "
+            "the folder are not counted (name files one by one to count them)"
+        )
+    return masks
+
+
+def _name_the_sub_folder(folder: Path) -> None:
+    """Refuse a folder of folders with the command that fits it."""
+    folders = {path.name.lower(): path for path in listed(folder) if path.is_dir()}
+    masks = [folders[name] for name in ("masks", "labels", "annotations", "gt") if name in folders]
+    if masks and not any(path.is_file() for path in listed(folder)):
+        images = f" --images {folders['images']}" if "images" in folders else ""
+        raise InputError(
+            "the folder holds no masks itself, its folders do",
+            where=str(folder),
+            cure=f"count {masks[0]}{images}",
+        )
+
+
+def _described(file: Path, record: InferRecord | None) -> MaskInput:
+    """Add what the record of `infer`, or a file beside, tells about a mask."""
+    stem = bare_stem(image_stem(file))
+    beside = file.with_name(stem + MAPS_SUFFIX)
+    maps = beside if beside.is_dir() else None
+    plain = MaskInput(file, stem, maps=maps, is_partial=record is None and maps is not None)
+    inferred = next((mask for mask in record.masks if mask.mask.name == file.name), None) if record else None
+    if record is None or inferred is None:
+        return plain
+    return replace(
+        plain,
+        image=inferred.image if inferred.image.exists() else None,
+        image_plane=inferred.plane,
+        maps=inferred.maps if inferred.maps and inferred.maps.exists() else None,
+        operating_point=record.operating_point,
+        pixel_size_um=inferred.pixel_size_um,
+        made_by=record.made_by,
+        channels=inferred.channels,
+        is_partial=not record.finished,
+    )
+
+
+def _refuse_unfinished(masks: list[MaskInput], reporter: Reporter, *, allow_partial: bool) -> None:
+    """Refuse masks of a run of `infer` without a record: it writes maps beside a mask, and the record at its end."""
+    folders = dict.fromkeys(mask.path.parent for mask in masks if mask.is_partial)
+    for folder in folders:
+        what = "cellmonai infer never finished here, so that images may be missing and its operating point is unknown"
+        if not allow_partial:
+            raise InputError(
+                what,
+                where=str(folder),
+                cure="run the same infer command again, or count what is there with --allow-partial",
+            )
+        reporter.warn("partial", f"{folder}: {what}; every number here is partial")
+
+
+def _refuse_two_of_one(masks: list[MaskInput]) -> None:
+    """Refuse two masks of one image: its cells would be counted twice."""
+    same: dict[tuple[Path, str], list[MaskInput]] = defaultdict(list)
+    for mask in masks:
+        same[(mask.path.parent.resolve(), mask.name)].append(mask)
+    for (folder, _), several in same.items():
+        if len(several) > 1:
+            names = " and ".join(mask.path.name for mask in several[:3])
+            raise InputError(
+                f"{names} are all masks of {several[0].name}, and its cells would be counted {len(several)} times",
+                where=str(folder),
+                cure="count one of them, or each with an --output of its own",
+            )
+
+
+def _named(masks: list[MaskInput]) -> list[MaskInput]:
+    names = distinct_names([mask.path for mask in masks], [mask.name for mask in masks])
+    return [replace(mask, name=name) for mask, name in zip(masks, names, strict=True)]

@@ -1,0 +1,160 @@
+"""What a run writes at its end: tables, groups, audit, report and records."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cellmonai.core.files import sha256_of, write_json
+from cellmonai.report.counts import write_counts
+from cellmonai.workflows.counting.audit import drawn_audit
+from cellmonai.workflows.counting.groups import plate_names, summarised, write_group_files
+from cellmonai.workflows.counting.result import CountResult
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from cellmonai.core.progress import Reporter
+    from cellmonai.core.record import RunRecord
+    from cellmonai.workflows.auditing.draw import AuditDraw
+    from cellmonai.workflows.counting.every_plane import Counted
+    from cellmonai.workflows.counting.plan import CountPlan
+
+_UNFINISHED = "a run of cellmonai infer never finished, and images may be missing"
+
+
+def write_results(
+    inputs: Sequence[Path],
+    done: Counted,
+    failures: Mapping[str, str],
+    parameters: Mapping[str, Any],
+    plan: CountPlan,
+    record: RunRecord,
+    reporter: Reporter,
+) -> CountResult:
+    """Write everything about all images, and give what programs read.
+
+    Raises
+    ------
+    OutputError
+        A file cannot be written.
+    InputError, UsageError
+        An audit cannot be drawn.
+    """
+    settings = plan.settings
+    counts = tuple(plane.count for plane in done.planes)
+    groups = summarised(plan.groups, counts, reporter)
+    plates = write_group_files(groups, settings) if plan.groups is not None else {}
+    audit = drawn_audit(done.planes, settings, reporter)
+    result = CountResult(
+        inputs=tuple(str(path) for path in inputs),
+        output=settings.output,
+        images=counts,
+        failures=failures,
+        parameters=parameters,
+        outputs=_outputs(done, plan, plates, audit),
+        warnings=tuple(reporter.warnings),
+        seconds=record.seconds,
+        groups=groups,
+        audit=audit,
+    )
+    folder, overwrite = settings.output, settings.overwrite
+    write_counts(folder / "counts.csv", counts, overwrite=overwrite)
+    if "parquet" in settings.save:
+        _write_parquet(done, folder / "cells.parquet", overwrite=overwrite)
+    record.parameters = dict(parameters)
+    record.facts = {"inputs": list(result.inputs), "partial": result.is_partial, "total": result.total}
+    record.images = _images_of_record(result, done)
+    document = record.as_json(list(result.warnings))
+    if settings.report:
+        _write_report(result, done, plan, plates, document)
+    write_json(folder / "counts.json", result.as_json(), overwrite=overwrite)
+    write_json(folder / "run.json", document, overwrite=overwrite)
+    return result
+
+
+def _write_parquet(done: Counted, path: Path, *, overwrite: bool) -> None:
+    """Write the cells of all planes as one table; columns that a plane lacks are empty there."""
+    from cellmonai.report.exports.parquet import write_parquet
+
+    amounts = [len(plane.areas_px) for plane in done.planes]
+    columns: dict[str, Any] = {
+        name: [
+            value for plane, n in zip(done.planes, amounts, strict=True) for value in [getattr(plane.count, name)] * n
+        ]
+        for name in ("image", "plane")
+    }
+    for name in dict.fromkeys(name for plane in done.planes for name in plane.cells):
+        parts = [plane.cells.get(name) for plane in done.planes]
+        whole = [part for part in parts if part is not None]
+        if len(whole) == len(parts):
+            columns[name] = np.concatenate(whole)
+        else:
+            filled = zip(parts, amounts, strict=True)
+            columns[name] = [v for part, n in filled for v in ([None] * n if part is None else part.tolist())]
+    write_parquet(path, columns, overwrite=overwrite)
+
+
+def _outputs(
+    done: Counted, plan: CountPlan, plates: Mapping[str, NDArray[np.uint8]], audit: AuditDraw | None
+) -> tuple[str, ...]:
+    names = [*plan.settings.tables, *plate_names(plates)]
+    names += [name for plane in done.planes for name in plane.count.outputs]
+    written = [(plan.settings.output / name).as_posix() for name in names]
+    return (*written, *(path.as_posix() for path in (audit.outputs if audit else ())))
+
+
+def _images_of_record(result: CountResult, done: Counted) -> list[dict[str, Any]]:
+    digests = {path: sha256_of(path) for path in dict.fromkeys(plane.job.mask.path for plane in done.planes)}
+    counted = [
+        {
+            "image": plane.count.image,
+            "plane": plane.count.plane,
+            "status": "done",
+            "count": plane.count.count,
+            "sha256": digests[plane.job.mask.path],
+        }
+        for plane in done.planes
+    ]
+    failed = [{"image": name, "plane": "", "status": "failed", "reason": why} for name, why in result.failures.items()]
+    return counted + failed
+
+
+def _write_report(
+    result: CountResult,
+    done: Counted,
+    plan: CountPlan,
+    plates: Mapping[str, NDArray[np.uint8]],
+    document: Mapping[str, Any],
+) -> None:
+    from cellmonai.report.html.data import PlatePicture, ReportData, ReportImage
+    from cellmonai.report.html.page import write_report
+
+    settings = plan.settings
+    images = [
+        ReportImage(
+            row=plane.count,
+            areas_px=plane.areas_px,
+            pixel_size_um=plane.job.pixel_size_um,
+            thumbnail=plane.thumbnail,
+            picture_file=next((name for name in plane.count.outputs if name.endswith("_overlay.png")), None),
+        )
+        for plane in done.planes
+    ]
+    data = ReportData(
+        images=images,
+        parameters=result.parameters,
+        run_record=document,
+        warnings=result.warnings,
+        failures=result.failures,
+        groups=[group.as_json() for group in result.groups],
+        plates=[PlatePicture(title or "plate", picture) for title, picture in plates.items()],
+        audit=result.audit.as_json() if result.audit else None,
+        partial_reason=_UNFINISHED if any(row.is_partial for row in result.images) else None,
+        interval_level=settings.level,
+    )
+    write_report(settings.output / "report.html", data, overwrite=settings.overwrite)

@@ -1,0 +1,1 @@
+"""The steps of `evaluate`: pairs, reading, cases, result."""

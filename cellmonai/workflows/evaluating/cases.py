@@ -1,0 +1,79 @@
+"""One image compared: its prediction read, its truth read, both matched; or its count against a count."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cellmonai.core.errors import InputError
+from cellmonai.measure.scores import ImageScores, score_instances
+from cellmonai.report.evaluation import EvaluatedImage
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cellmonai.workflows.evaluating.pairs import Case
+    from cellmonai.workflows.evaluating.reading import Instances, Sides
+
+
+def evaluate_case(case: Case, sides: Sides) -> list[EvaluatedImage]:
+    """Compare every plane of one image.
+
+    Parameters
+    ----------
+    case : the files of the image
+    sides : how predictions and truth become instances
+
+    Raises
+    ------
+    InputError
+        A file cannot be read, or the two sides differ in size or planes.
+    """
+    predicted = sides.found.read(case.prediction)
+    if sides.true is None or case.truth is None:
+        return _compare_counts(case, predicted)
+    true = sides.true.read(case.truth)
+    if len(true) != len(predicted):
+        raise InputError(
+            f"the prediction has {len(predicted)} planes, the truth {len(true)}",
+            where=str(case.prediction),
+            cure="compare files with the same planes",
+        )
+    return [_compare(case, one, other) for one, other in zip(true, predicted, strict=True)]
+
+
+def _compare(case: Case, true: Instances, predicted: Instances) -> EvaluatedImage:
+    assert case.truth is not None
+    if true.labels.shape != predicted.labels.shape:
+        sizes = [f"{side.labels.shape[1]} x {side.labels.shape[0]} px" for side in (predicted, true)]
+        raise InputError(
+            f"the prediction is {sizes[0]}, its truth {case.truth.name} is {sizes[1]}",
+            where=str(case.prediction),
+            cure="give a truth of the same size",
+        )
+    scores = score_instances(true.labels, predicted.labels, true_inside=true.inside, predicted_inside=predicted.inside)
+    names = case.prediction.name, case.truth.name
+    return EvaluatedImage(case.name, predicted.plane, *names, scores, predicted.removed, true.removed)
+
+
+def _compare_counts(case: Case, predicted: Sequence[Instances]) -> list[EvaluatedImage]:
+    planes = [side.plane for side in predicted]
+    if set(planes) != set(case.true_counts) and not len(planes) == len(case.true_counts) == 1:
+        raise InputError(
+            f"the table has counts of {len(case.true_counts)} planes, the prediction has {len(planes)}",
+            where=str(case.prediction),
+            cure="name every plane in a column 'plane'",
+        )
+    only = next(iter(case.true_counts.values()))
+    return [
+        EvaluatedImage(
+            case.name,
+            side.plane,
+            case.prediction.name,
+            "",
+            ImageScores(case.true_counts.get(side.plane, only), len(np.unique(side.labels[side.labels > 0]))),
+            side.removed,
+        )
+        for side in predicted
+    ]

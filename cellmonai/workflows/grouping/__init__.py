@@ -1,0 +1,1 @@
+"""What names and sheets say of images: plate, well, site, treatment."""

@@ -1,0 +1,1 @@
+"""The steps of `infer`: jobs, model, image, record."""

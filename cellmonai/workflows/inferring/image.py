@@ -1,0 +1,147 @@
+"""One plane from pixels to files: read, scale, predict, threshold, write."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cellmonai.core.errors import InputError
+from cellmonai.images.channels import is_grey_rgb
+from cellmonai.images.open import open_image
+from cellmonai.images.write import write_maps, write_mask, write_png
+from cellmonai.instances.find import foreground
+from cellmonai.report.pictures import heatmap, overlay
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from cellmonai.inference.plan import Plan
+    from cellmonai.inference.predictor import Predictor
+    from cellmonai.models.file import ModelCard
+    from cellmonai.workflows.inferring.jobs import ImageJob
+    from cellmonai.workflows.inferring.model import ChosenModel
+    from cellmonai.workflows.inferring.settings import InferSettings
+
+
+@dataclass(frozen=True, slots=True)
+class ImageDone:
+    """One finished plane."""
+
+    job: ImageJob
+    windows: int
+    seconds: float
+    foreground_px: int
+    sha256: str
+    outputs: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Give the entry of `--json`."""
+        job = self.job
+        return {
+            "image": str(job.path),
+            "plane": job.plane,
+            "mask": job.mask,
+            "maps": job.maps,
+            "shape": list(job.shape[1:]),
+            "windows": self.windows,
+            "skipped_windows": 0,
+            "seconds": round(self.seconds, 3),
+            "mpx_per_second": round(job.pixels / 1e6 / max(self.seconds, 1e-6), 4),
+            "resumed_blocks": 0,
+            "foreground_share": round(self.foreground_px / job.pixels, 6),
+        }
+
+    def as_record(self) -> dict[str, Any]:
+        """Give the entry of the run record, which `count` reads."""
+        size = self.job.pixel_size_um
+        return {
+            **self.as_json(),
+            "status": "done",
+            "pixel_size_um": list(size) if size else None,
+            "channels": list(self.job.channels),
+            "notes": list(self.job.notes),
+            "sha256": self.sha256,
+        }
+
+
+def held_bytes(job: ImageJob, settings: InferSettings) -> int:
+    """Give what is held beside normalised image and maps: stored pixels, a copy while they are scaled, pictures."""
+    stored = len(job.channels) * job.itemsize + 4 * job.shape[0]
+    return job.pixels * (stored + (4 if settings.pictures else 0))
+
+
+def infer_image(
+    job: ImageJob,
+    plan: Plan,
+    predictor: Predictor,
+    model: ChosenModel,
+    settings: InferSettings,
+    after_window: Callable[[float], None],
+) -> ImageDone:
+    """Do one plane and write its files; the mask comes last.
+
+    Raises
+    ------
+    InputError
+        Its pixels cannot be read, or are colour where the model takes grey.
+    MemoryBudgetError
+        It needs more memory than there is.
+    OutputError
+        A file cannot be written.
+    """
+    started = time.monotonic()
+    pixels, digest = _read(job, model.card, settings)
+    scaled = _scaled(inverted(pixels) if settings.invert else pixels, model.card)
+    if not settings.pictures:
+        del pixels
+    maps = predictor.predict(scaled, plan=plan, after_window=after_window)
+    del scaled
+    probability = maps[model.card.outputs.index("foreground")]
+    mask = foreground(probability, model.point.threshold)
+    folder, size, overwrite = settings.output, job.pixel_size_um, settings.overwrite
+    names, kind = model.card.outputs, settings.maps_dtype
+    write_maps(folder / job.maps, maps, names=names, pixel_size_um=size, dtype=kind, overwrite=overwrite)
+    pictures = job.pictures(settings.pictures)
+    for picture, name in zip(settings.pictures, pictures, strict=True):
+        drawn = overlay(pixels, mask) if picture == "overlay" else heatmap(pixels, probability)
+        write_png(folder / name, drawn, overwrite=overwrite)
+    write_mask(folder / job.mask, mask, pixel_size_um=size, overwrite=overwrite)
+    seconds = time.monotonic() - started
+    return ImageDone(job, plan.windows, seconds, int(np.count_nonzero(mask)), digest, (job.mask, job.maps, *pictures))
+
+
+def inverted(pixels: NDArray[Any]) -> NDArray[Any]:
+    """Swap bright and dark, in the same range: of the type for whole numbers, of the image for others."""
+    if pixels.dtype.kind == "f":
+        flipped: NDArray[Any] = pixels.max() + pixels.min() - pixels
+    else:  # the largest number minus the value; for signed ones -1 minus the value
+        flipped = np.invert(pixels)
+    return flipped
+
+
+def _read(job: ImageJob, card: ModelCard, settings: InferSettings) -> tuple[NDArray[Any], str]:
+    with open_image(job.path, memory=settings.memory) as source:
+        pixels = source.read(channels=job.channels, plane=job.index)
+        if job.grey:
+            pixels = _grey(pixels, job.path, source.channels, card)
+        return pixels, source.fingerprint
+
+
+def _grey(pixels: NDArray[Any], path: Path, names: tuple[str, ...], card: ModelCard) -> NDArray[Any]:
+    if not is_grey_rgb(pixels):
+        raise InputError(
+            f"it has 3 different channels ({', '.join(names)}) and the model takes 1 ({', '.join(card.channel_names)})",
+            where=str(path),
+            cure=f"choose one, as --channel {names[0]}",
+        )
+    return pixels[:1]
+
+
+def _scaled(pixels: NDArray[Any], card: ModelCard) -> NDArray[np.float32]:
+    return card.normalisation.scaling_for(pixels).apply(pixels)

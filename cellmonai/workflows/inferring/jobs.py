@@ -1,0 +1,160 @@
+"""What `infer` has to do, known from headers alone: one job per plane, with its channels and the names of its files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from cellmonai.core.errors import CellmonaiError, InputError, MemoryBudgetError
+from cellmonai.images.find import image_stem
+from cellmonai.images.open import open_image
+from cellmonai.workflows.output_names import distinct_names
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from cellmonai.core.units import PixelSize
+    from cellmonai.images.source import ImageSource
+    from cellmonai.models.file import ModelCard
+    from cellmonai.workflows.inferring.settings import InferSettings
+
+IMAGE_FAILURES = (InputError, MemoryBudgetError)
+"""What one bad image may raise; the others are done all the same."""
+
+_SAFE = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
+
+
+@dataclass(frozen=True, slots=True)
+class ImageJob:
+    """One plane of one image.
+
+    `channels` are the indices that are read; `grey` says that they are the three of a colour picture, which the model
+    can take only if they are equal. `stem` begins the names of all its files. `shape` is (C, Y, X) of what the model
+    sees, `itemsize` the bytes of a stored value.
+    """
+
+    path: Path
+    plane: str
+    index: int
+    stem: str
+    shape: tuple[int, int, int]
+    channels: tuple[int, ...]
+    grey: bool
+    itemsize: int
+    pixel_size_um: PixelSize | None
+    notes: tuple[str, ...]
+
+    @property
+    def pixels(self) -> int:
+        """Pixels of the plane."""
+        return self.shape[1] * self.shape[2]
+
+    @property
+    def mask(self) -> str:
+        """Name of the mask."""
+        return f"{self.stem}_mask.tif"
+
+    @property
+    def maps(self) -> str:
+        """Name of the maps."""
+        return f"{self.stem}_maps.zarr"
+
+    def pictures(self, kinds: Sequence[str]) -> list[str]:
+        """Names of the pictures of these kinds."""
+        return [f"{self.stem}_{kind}.png" for kind in kinds]
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """The jobs, in the order of the images, and the failures by image."""
+
+    jobs: tuple[ImageJob, ...]
+    failures: dict[str, CellmonaiError]
+
+
+def survey(paths: Sequence[Path], card: ModelCard, settings: InferSettings) -> Survey:
+    """Open every image once and decide what is read of it and what its files are called."""
+    jobs: list[ImageJob] = []
+    failures: dict[str, CellmonaiError] = {}
+    for path in paths:
+        try:
+            with open_image(path, memory=settings.memory) as source:
+                jobs.extend(_jobs_of(source, card, settings.channels))
+        except IMAGE_FAILURES as error:
+            failures[str(path)] = error
+    images = list(dict.fromkeys(job.path for job in jobs))
+    names = dict(zip(images, distinct_names(images, [image_stem(path) for path in images]), strict=True))
+    named = [replace(job, stem="_".join(filter(None, (names[job.path], job.stem)))) for job in jobs]
+    _refuse_equal_stems(named)
+    return Survey(tuple(named), failures)
+
+
+def _jobs_of(source: ImageSource, card: ModelCard, wanted: Sequence[str]) -> list[ImageJob]:
+    channels = _channels(source, card, wanted)
+    return [
+        ImageJob(
+            path=source.path,
+            plane=plane,
+            index=index,
+            stem="".join(letter if letter in _SAFE else "-" for letter in plane),
+            shape=(card.channels, *source.shape[1:]),
+            channels=channels,
+            grey=len(channels) != card.channels,
+            itemsize=source.dtype.itemsize,
+            pixel_size_um=source.pixel_size_um,
+            notes=tuple(source.notes),
+        )
+        for index, plane in enumerate(source.planes)
+    ]
+
+
+def _channels(source: ImageSource, card: ModelCard, wanted: Sequence[str]) -> tuple[int, ...]:
+    names = ", ".join(source.channels)
+    if wanted:
+        chosen = tuple(_index(word, source) for word in wanted)
+        if len(chosen) != card.channels:
+            raise InputError(
+                f"--channel names {len(chosen)} of its channels and the model takes {card.channels}",
+                where=str(source.path),
+                cure=f"give --channel {card.channels} times",
+            )
+        return chosen
+    count = source.shape[0]
+    # by name where the names say something: numbers only say where a channel lies in files with as many channels
+    named = not any(name.isdecimal() for name in card.channel_names)
+    if (named or count == card.channels) and set(card.channel_names) <= set(source.channels):
+        return tuple(source.channels.index(name) for name in card.channel_names)
+    # three channels may be grey stored as colour, which only the pixels tell
+    if count == card.channels or (count == 3 and card.channels == 1):
+        return tuple(range(count))
+    raise InputError(
+        f"it has {count} channels ({names}) and the model takes {card.channels} ({', '.join(card.channel_names)})",
+        where=str(source.path),
+        cure="choose them with --channel" if count > card.channels else "give images with all of them",
+    )
+
+
+def _index(word: str, source: ImageSource) -> int:
+    if word in source.channels:
+        return source.channels.index(word)
+    folded = [name.casefold() for name in source.channels]
+    if folded.count(word.casefold()) == 1:
+        return folded.index(word.casefold())
+    if word.isdecimal() and int(word) < len(source.channels):
+        return int(word)
+    raise InputError(
+        f"it has no channel {word!r}, its channels are {', '.join(source.channels)}",
+        where=str(source.path),
+        cure=f"give one of these names or a number from 0 to {len(source.channels) - 1}",
+    )
+
+
+def _refuse_equal_stems(jobs: Sequence[ImageJob]) -> None:
+    seen: dict[str, ImageJob] = {}
+    for job in jobs:
+        other = seen.setdefault(job.stem.casefold(), job)
+        if other is not job:
+            raise InputError(
+                f"it and {other.path} would both write {job.mask}", where=str(job.path), cure="do them one at a time"
+            )
