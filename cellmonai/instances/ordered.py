@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 _Part = TypeVar("_Part")
 _Result = TypeVar("_Result")
 
-_AHEAD = 2
-
 
 def ordered_map(work: Callable[[_Part], _Result], parts: Iterable[_Part], *, threads: int) -> Iterator[_Result]:
     """Give work(part) for every part, in order.
@@ -21,7 +19,7 @@ def ordered_map(work: Callable[[_Part], _Result], parts: Iterable[_Part], *, thr
     Parameters
     ----------
     work : gains from threads when it spends its time in compiled code
-    parts : taken one by one, at most twice as many ahead of the results as there are threads
+    parts : taken one by one, at most as many ahead of the results as there are threads
     threads : 1 works in the calling thread
     """
     if threads <= 1:
@@ -32,7 +30,7 @@ def ordered_map(work: Callable[[_Part], _Result], parts: Iterable[_Part], *, thr
         try:
             for part in parts:
                 waiting.append(pool.submit(work, part))
-                if len(waiting) >= _AHEAD * threads:
+                if len(waiting) >= threads:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -104,6 +104,8 @@ def measure_objects(
     channels = None if image is None else as_channels(image, plane.shape)
     names = [] if channels is None else names_of_channels(channels.shape[0], channel_names)
     scanned = scan_labels(plane, channels, strip_rows=strip_rows, with_hulls=columns == "all")
+    hulls = {} if scanned.corners is None else _of_hulls(scanned.corners, scanned, pixel_size_um)
+    scanned = replace(scanned, corners=None)  # the largest part of what a pass leaves
     moments = moments_of(scanned.table)
     perimeter = perimeters_px(scanned.table[:, STRAIGHT:])
     table: dict[str, NDArray[Any]] = {"label": scanned.label}
@@ -111,9 +113,8 @@ def measure_objects(
         _in_pixels(moments, perimeter),
         _in_micrometres(moments, perimeter, pixel_size_um) if pixel_size_um is not None else {},
     )
-    if scanned.corners is not None:
-        table |= _of_hulls(scanned.corners, scanned, pixel_size_um)
-        table |= _neighbours(moments, pixel_size_um)
+    if columns == "all":
+        table |= hulls | _neighbours(moments, pixel_size_um)
     table["touches_border"] = _touches_border(moments, plane.shape)
     table |= _intensities(scanned, moments, names)
     return ObjectTable(table, plane.shape, pixel_size_um)
