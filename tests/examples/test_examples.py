@@ -13,6 +13,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 PROMISES = {
     "paint_cells.py": "crowded",
     "count_from_python.py": "120 painted",
+    "measure_arrays.py": "in the counting frame",
     "fit_from_python.py": "unseen images:",
 }
 
