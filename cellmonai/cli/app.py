@@ -73,6 +73,8 @@ def main() -> None:
     """Run the command line; terminals that cannot print a character get its escape instead of a crash."""
     # threads that spin while they wait made training up to eight times slower on a machine that others use too
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # NumPy's threads for matrices, which nothing here multiplies, would take a twentieth of a second to start
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     _prepare_streams()
     try:
         app()

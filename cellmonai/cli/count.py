@@ -133,6 +133,9 @@ def count(
     audit_unit: Annotated[
         AuditUnitChoice, typer.Option(help="Draw tiles of the images, or whole images.")
     ] = AuditUnitChoice.tiles,
+    audit_tile: Annotated[
+        int | None, typer.Option(metavar="PX", min=1, help="Side of the tiles. [default: about 30 cells in each]")
+    ] = None,
     audit_strata: Annotated[
         int, typer.Option(metavar="N", min=1, help="Draw from so many groups of sparse to dense tiles.")
     ] = 1,
@@ -209,6 +212,7 @@ def count(
         group_by=_words(group_by),
         audit=audit,
         audit_unit=audit_unit.value,
+        audit_tile=audit_tile,
         audit_strata=audit_strata,
         audit_bound=audit_bound,
         audit_seed=audit_seed,
@@ -262,11 +266,16 @@ _PARTIAL = "partial: these numbers describe a part of the inputs only"
 
 
 def _written(result: CountResult) -> str:
-    labels, overlays = len(result.images), sum(name.endswith("_overlay.png") for name in result.outputs)
+    labels, overlays = len(result.images), _overlays(result)
     images = f"{labels:,} label image{'s' * (labels != 1)}"
     pictures = f" and {overlays:,} overlay{'s' * (overlays != 1)}" if overlays else ""
     others = "".join(f", {name}" for name in _OTHERS if any(Path(path).name == name for path in result.outputs))
     return f"counts.csv, cells.csv, counts.json{others}, {images}{pictures} in {result.output}"
+
+
+def _overlays(result: CountResult) -> int:
+    """Count the overlays of images; an audit draws some too, into a folder of its own."""
+    return sum(name.endswith("_overlay.png") and Path(name).parent == result.output for name in result.outputs)
 
 
 _OTHERS = ("report.html", "groups.csv", "cells.parquet")
@@ -277,7 +286,7 @@ def _next_commands(result: CountResult, settings: CountSettings) -> list[str]:
     from cellmonai.cli.console import quoted
 
     folder = quoted(result.output)
-    with_pictures = settings.images is not None or any(name.endswith("_overlay.png") for name in result.outputs)
+    with_pictures = settings.images is not None or _overlays(result) > 0
     more = "--min-area 50px" if with_pictures else "--images IMAGES"
     typed = result.inputs if len(result.inputs) <= 3 else tuple({str(Path(word).parent) for word in result.inputs})
     commands = [f"cellmonai evaluate {folder} TRUE_MASKS"]

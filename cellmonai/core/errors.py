@@ -27,12 +27,14 @@ class CellmonaiError(Exception):
     what : what was found and what was expected, without a full stop
     where : the file, key or option it happened in; may hold any characters, they are escaped
     cure : what to do or type, without a full stop
+    code : a stable word for programs that tell failures of one class apart, as "colour_mask"; mostly empty
     """
 
     exit_code: ClassVar[int] = 1
 
-    def __init__(self, what: str, *, where: str = "", cure: str = "") -> None:
+    def __init__(self, what: str, *, where: str = "", cure: str = "", code: str = "") -> None:
         self.what = what
+        self.code = code
         self.where = printable(where)
         self.cure = cure
         super().__init__(self.sentence)

@@ -145,6 +145,8 @@ class BitmapSource(ImageSource):
             if image.mode == "P" and not self._as_index:
                 return _with_palette(image)
             array = np.asarray(image)
+        if array.dtype == np.bool_:
+            array = array.view(np.uint8) != 0  # Pillow's True is the byte 255, and kernels take it for the number
         if array.ndim == 2:
             array = array[..., np.newaxis]
         return np.moveaxis(array[..., : self.shape[0]], -1, 0).astype(self.dtype, copy=False)

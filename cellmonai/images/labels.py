@@ -80,6 +80,7 @@ def open_mask(path: Path, *, memory: int | None = None) -> ImageSource:
             "a JPEG blurs the borders of a mask, so that its values are no labels",
             where=str(path),
             cure="export the mask as PNG or TIFF",
+            code="jpeg_mask",
         )
     return open_indexed(path, memory=memory)
 
@@ -102,8 +103,10 @@ def read_mask_strip(source: ImageSource, plane: int, top: int, bottom: int) -> N
     array = _one_channel(source.read((top, 0, bottom, source.shape[2]), plane=plane), source)
     if array.dtype.kind == "f":
         return _whole_numbers(array, source.path)
-    if array.dtype.kind != "b":
-        _check_range(array, source.path)
+    if array.dtype.kind == "b":  # a file may hold any byte for True, and kernels take it for the number 1
+        truth: NDArray[np.bool_] = array.view(np.uint8) != 0
+        return truth
+    _check_range(array, source.path)
     return array
 
 
@@ -111,9 +114,12 @@ def _one_channel(array: NDArray[Any], source: ImageSource) -> NDArray[Any]:
     if array.shape[0] == 1 or is_grey_rgb(array):
         plane: NDArray[Any] = array[0]
         return plane
-    what = "the mask is a colour picture" if array.shape[0] == 3 else f"the mask has {array.shape[0]} channels"
+    is_colour = array.shape[0] == 3
     raise InputError(
-        what, where=str(source.path), cure="export labels as one channel of whole numbers, 0 for background"
+        "the mask is a colour picture" if is_colour else f"the mask has {array.shape[0]} channels",
+        where=str(source.path),
+        cure="export labels as one channel of whole numbers, 0 for background",
+        code="colour_mask" if is_colour else "several_channels",
     )
 
 
@@ -123,6 +129,7 @@ def _whole_numbers(array: NDArray[Any], path: Path) -> NDArray[Any]:
             "the mask holds fractions, as a probability map or a resized mask does",
             where=str(path),
             cure="save whole numbers, 0 for background; a probability map is cut at a threshold first",
+            code="fractions",
         )
     _check_range(array, path)
     return array.astype(np.int32)  # one type whatever the values, as strips of a file must fit together
@@ -132,10 +139,18 @@ def _check_range(array: NDArray[Any], path: Path) -> None:
     low, high = array.min(), array.max()
     if low < 0:
         raise InputError(
-            f"the mask holds negative values (down to {low})", where=str(path), cure="use 0 for background"
+            f"the mask holds negative values (down to {low})",
+            where=str(path),
+            cure="use 0 for background",
+            code="negative_values",
         )
     if high > LARGEST_LABEL:
-        raise InputError(f"the mask holds the value {high}", where=str(path), cure="number its objects from 1")
+        raise InputError(
+            f"the mask holds the value {high}",
+            where=str(path),
+            cure="number its objects from 1",
+            code="value_too_large",
+        )
 
 
 def in_raster_order(array: NDArray[Any]) -> NDArray[np.int32]:

@@ -93,6 +93,7 @@ def _require_plain(shape: tuple[int, ...], dtype: np.dtype[Any], path: Path) -> 
             "it holds Python objects (a pickle), which could run programs and is not opened",
             where=str(path),
             cure="save a plain array, or from Cellpose the masks as PNG or TIFF",
+            code="pickle",
         )
     if dtype.kind not in "buif":
         kind = "complex numbers" if dtype.kind == "c" else f"values of type {dtype}"

@@ -12,7 +12,7 @@ from cellmonai.core.errors import InputError
 from cellmonai.images.rows import ArrayRows
 from cellmonai.instances.basin_graph import Cells, find_cells, find_pieces, paint_strip
 from cellmonai.instances.clean import clean_rows
-from cellmonai.instances.filters import choose_cells
+from cellmonai.instances.filters import choose_cells, count_at_border_rules
 from cellmonai.instances.rules import AUTO, LearnedRule, MarkerRule, NoSplit, Rule
 from cellmonai.instances.strip_store import IN_MEMORY_BYTES, StripStore
 
@@ -86,6 +86,7 @@ class FoundRows:
     shape : its rows and columns
     count : how many objects there are
     removed, notes : as in `Found`
+    at_border_rule : the count under each border rule, after the filters by area; that of the settings' rule is `count`
     foreground_px : pixels of all objects before the filters
     """
 
@@ -104,6 +105,7 @@ class FoundRows:
         self.count = int(kept.sum())
         self.removed: Mapping[str, int] = removed
         self.notes: Mapping[str, int] = notes or {}
+        self.at_border_rule: Mapping[str, int] = count_at_border_rules(cells, settings)
         self.foreground_px = cells.foreground_px
         self._label_of = [number[cell_of] for cell_of in cells.cell_of]
         self._store = store
@@ -207,6 +209,8 @@ def keep_in_rows(
 
 def find_instances(mask: NDArray[np.bool_], settings: InstanceSettings) -> Found:
     """As `find_in_rows`, for a mask in memory: bool, shape (Y, X), True on foreground."""
+    if mask.dtype == np.bool_ and mask.view(np.uint8).max(initial=0) > 1:
+        mask = mask.view(np.uint8) != 0  # Pillow's True is the byte 255, and kernels take it for the number
     return _in_memory(find_in_rows(ArrayRows(mask), settings, in_memory_bytes=4 * mask.size))
 
 

@@ -11,6 +11,7 @@ from cellmonai.core.interrupts import stop_wish
 from cellmonai.core.locks import folder_lock
 from cellmonai.core.progress import Reporter, Silent
 from cellmonai.core.record import RunRecord
+from cellmonai.workflows.counting.audit import AUDIT_FOLDER
 from cellmonai.workflows.counting.calibration import calibrations_of, tell_intervals
 from cellmonai.workflows.counting.empty import warn_without_cells
 from cellmonai.workflows.counting.every_plane import count_all
@@ -18,6 +19,7 @@ from cellmonai.workflows.counting.failures import nothing_worked, warn_of_failur
 from cellmonai.workflows.counting.files import output_names
 from cellmonai.workflows.counting.groups import groups_of
 from cellmonai.workflows.counting.inputs import find_masks
+from cellmonai.workflows.counting.landscape import landscape_of
 from cellmonai.workflows.counting.masks import MaskReader
 from cellmonai.workflows.counting.outputs import write_results
 from cellmonai.workflows.counting.plan import CountPlan
@@ -66,14 +68,16 @@ def count(
     point = settings.common_point(found.masks)
     with stop_wish() as wish, closing(MaskReader(settings.memory, lambda: wish.check(STOPPED))) as reader:
         seen = survey(found.masks, reader, reporter, wish, pixel_size_um=settings.pixel_size_um, threads=settings.cores)
+        kind = _decide_kind(found.masks, seen, settings, reporter)
         plan = CountPlan(
             planes=[(job, settings.for_mask(job.mask, job.pixel_size_um)) for job in seen.jobs],
-            kind=_decide_kind(found.masks, seen, settings, reporter),
+            kind=kind,
             settings=settings,
             reader=reader,
             wish=wish,
             calibrations=calibrations_of(found.masks, settings.level, reporter),
             groups=groups,
+            landscape=landscape_of([job.mask for job in seen.jobs], settings, point, kind, reporter),
         )
         if not plan.planes:
             raise nothing_worked(seen.failures, found.failed, reporter)
@@ -87,7 +91,10 @@ def count(
             warn_without_cells(done, plan, reporter)
             tell_intervals([plane.interval for plane in done.planes], reporter)
             parameters = settings.as_json(
-                kind=plan.kind, point=point, from_model=any(mask.operating_point for mask in found.masks)
+                kind=kind,
+                point=point,
+                from_model=any(mask.operating_point for mask in found.masks),
+                split_along=plan.split_along,
             )
             failures = found.failed | {name: error.what for name, error in done.failures.items()}
             return write_results(inputs, done, failures, parameters, plan, record, reporter)
@@ -131,3 +138,7 @@ def _refuse_outputs(plan: CountPlan) -> None:
     settings = plan.settings
     names = [name for job, _ in plan.planes for name in output_names(job, settings)]
     refuse_existing((settings.output / name for name in (*settings.tables, *names)), overwrite=settings.overwrite)
+    if settings.audit is not None:
+        from cellmonai.workflows.auditing.draw import refuse_audit_in_the_way
+
+        refuse_audit_in_the_way(settings.output / AUDIT_FOLDER, overwrite=settings.overwrite)

@@ -74,6 +74,18 @@ def test_one_is_not_several(tmp_path: Path) -> None:
     assert "cellmonai evaluate ./-there TRUE_MASKS" in done.stderr.replace("\\", "/")
 
 
+def test_a_drawn_audit_is_followed_by_its_own_steps(tmp_path: Path) -> None:
+    masks(tmp_path, a=2)
+    (tmp_path / "images").mkdir()
+    tifffile.imwrite(tmp_path / "images" / "a.tif", squares(2) // 2)
+    done = cellmonai(tmp_path, "count", "masks", "--images", "images", "--audit", "1", "--audit-unit", "fields")
+    assert done.returncode == 0, done.stderr
+    lines = done.stderr.replace("\\", "/").splitlines()
+    assert any("1 label image and 1 overlay in counts" in line for line in lines)  # the audit's pictures are its own
+    assert lines[-4].startswith("count the cells in counts/audit, as README.txt there says, into audit.csv")
+    assert lines[-2:] == ["next:", "  cellmonai count --audit-result counts/audit/audit.csv"]
+
+
 def test_what_is_wrong_with_the_input_is_told_before_what_is_in_the_way(tmp_path: Path) -> None:
     masks(tmp_path, a=2)
     assert cellmonai(tmp_path, "count", "masks", "--json").returncode == 0
@@ -208,6 +220,10 @@ def test_what_exists_is_refused_then_replaced_when_asked(tmp_path: Path) -> None
         pytest.param(["masks", "--level", "0.99"], 2, "--level", id="a level without calibration"),
         pytest.param(["masks", "--audit", "3"], 3, "--images", id="an audit without images"),
         pytest.param(["masks", "--audit-seed", "3"], 2, "--audit 30", id="a seed of no audit"),
+        pytest.param(["masks", "--audit-tile", "64"], 2, "--audit 30", id="a tile of no audit"),
+        pytest.param(
+            ["masks", "--audit", "3", "--border", "exclude"], 2, "leaves cells out", id="an audit without border cells"
+        ),
         pytest.param(["masks", "--audit-result", "a.csv"], 2, "leave the masks out", id="masks and an audit's result"),
         pytest.param(["--audit-result", "no.csv"], 3, "no.csv", id="a missing audit"),
         pytest.param(["--audit-half-width", "5%"], 2, "--audit-result", id="a width of no audit"),
@@ -265,6 +281,7 @@ def test_usage_errors_come_without_reading_anything(tmp_path: Path) -> None:
         (["--sheet", "s.csv", "--group-by", "plate,well"], "group_by", ("plate", "well")),
         (["--audit", "30"], "audit", 30),
         (["--audit", "30", "--audit-unit", "fields"], "audit_unit", "fields"),
+        (["--audit", "30", "--audit-tile", "256"], "audit_tile", 256),
         (["--audit", "30", "--audit-strata", "3"], "audit_strata", 3),
         (["--audit", "30", "--audit-bound", "12"], "audit_bound", 12),
         (["--audit", "30", "--audit-seed", "7"], "audit_seed", 7),

@@ -10,7 +10,14 @@ from PIL import Image
 from tifffile import imwrite
 
 from cellmonai.core.errors import InputError
-from cellmonai.images.labels import in_raster_order, read_mask, read_masks
+from cellmonai.images.labels import (
+    in_raster_order,
+    open_mask,
+    read_mask,
+    read_mask_plane,
+    read_mask_strip,
+    read_masks,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -115,3 +122,16 @@ def test_labels_are_numbered_by_their_first_pixel() -> None:
 @pytest.mark.parametrize("value", [0, 5], ids=["no object", "one object that fills the picture"])
 def test_one_value_is_numbered(value: int) -> None:
     assert np.array_equal(in_raster_order(np.full((4, 5), value)), np.full((4, 5), min(value, 1)))
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.npy"])
+def test_bits_are_true_or_false_whatever_byte_stands_for_true(tmp_path: Path, name: str) -> None:
+    truth = np.arange(60).reshape(6, 10) % 3 == 0
+    if name == "a.png":
+        Image.fromarray(truth).save(tmp_path / name)
+    else:
+        np.save(tmp_path / name, (truth * np.uint8(255)).view(np.bool_))
+    with open_mask(tmp_path / name) as source:
+        for array in (read_mask_plane(source, 0).array, read_mask_strip(source, 0, 0, 6)):
+            assert array.dtype == np.bool_
+            np.testing.assert_array_equal(array.view(np.uint8), truth.astype(np.uint8))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 import pytest
@@ -14,8 +15,9 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from painting import Disc, paint
 
 from cellmonai.core.errors import InputError
-from cellmonai.instances.find import find_instances, foreground, keep_labels
-from cellmonai.instances.settings import InstanceSettings
+from cellmonai.images.rows import ArrayRows
+from cellmonai.instances.find import find_in_rows, find_instances, foreground, keep_in_rows, keep_labels
+from cellmonai.instances.settings import Border, InstanceSettings
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -49,6 +51,33 @@ def test_settings_change_what_is_found(settings: dict[str, object], count: int, 
     assert found.count == count
     assert found.removed == {"min_area": 0, "max_area": 0, "border": 0} | removed
     np.testing.assert_array_equal(np.unique(found.labels), np.arange(count + 1))
+
+
+@pytest.mark.parametrize("border", get_args(Border))
+@pytest.mark.parametrize("areas", [{"min_area_px": 0}, {"min_area_px": 6, "max_area_px": 300}], ids=["all", "some"])
+def test_the_counts_under_all_border_rules_are_known_under_each(border: Border, areas: dict[str, float]) -> None:
+    how = InstanceSettings(border=border, **areas)  # type: ignore[arg-type]  # fields by name
+    counts = {rule: find_instances(field(), replace(how, border=rule)).count for rule in get_args(Border)}
+    assert counts["keep"] > counts["frame"] == counts["exclude"]
+    with find_in_rows(ArrayRows(field()), how) as found:
+        assert found.at_border_rule == counts
+        assert found.at_border_rule[border] == found.count
+    with keep_in_rows(ArrayRows(paint(FIELD, SHAPE)), how) as kept:
+        assert kept.at_border_rule[border] == kept.count
+
+
+def test_the_frame_takes_what_only_the_far_lines_cut() -> None:
+    mask = paint([Disc(0, 40, 6), Disc(40, 0, 6), Disc(89, 40, 6), Disc(40, 89, 6), Disc(40, 40, 6)], SHAPE) > 0
+    with find_in_rows(ArrayRows(mask), InstanceSettings(border="exclude")) as found:
+        assert found.at_border_rule == {"keep": 5, "exclude": 1, "frame": 3}
+
+
+@pytest.mark.parametrize("how", [{}, {"opening": 2}, {"closing": 2}, {"fill_holes": True}, {"split": "none"}])
+def test_any_byte_may_stand_for_true(how: dict[str, object]) -> None:
+    settings = InstanceSettings(**how)  # type: ignore[arg-type]  # fields by name
+    as_pillow_gives_it = (field() * np.uint8(255)).view(np.bool_)
+    found = find_instances(as_pillow_gives_it, settings)
+    np.testing.assert_array_equal(found.labels, find_instances(field(), settings).labels)
 
 
 def test_closing_bridges_a_gap() -> None:

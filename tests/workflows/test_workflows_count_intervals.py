@@ -266,6 +266,17 @@ def test_what_takes_the_place_of_the_operating_point_gives_no_interval() -> None
     assert reason.startswith("counted with --kind labels, as the model was not calibrated")
 
 
+@pytest.mark.parametrize(("calibrated", "counted"), [(None, "centre map"), ("centre map", "distance transform")])
+def test_an_interval_holds_only_for_what_cells_were_split_along(calibrated: str | None, counted: str) -> None:
+    block = calibration()
+    if calibrated is not None:
+        block = replace(block, inference={**block.inference, "landscape": calibrated})
+    interval = count_interval(known(block), replace(GOOD, split_along=counted))
+    assert interval.ends is None
+    assert f"split along the {counted} and the model was calibrated along the" in (interval.reason or "")
+    assert count_interval(known(block), replace(GOOD, split_along=calibrated or "distance transform")).ends
+
+
 def test_an_operating_point_of_the_future_gives_no_interval() -> None:
     block = replace(calibration(), operating_point={"threshold": 0.4, "telepathy": True})
     assert "update it" in (count_interval(known(block), GOOD).reason or "")

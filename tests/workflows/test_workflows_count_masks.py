@@ -111,6 +111,45 @@ def test_what_is_no_mask_is_refused_with_the_cure(tmp_path: Path, name: str, arr
         run(tmp_path)
 
 
+def blurred() -> np.ndarray:
+    """Borders as resizing leaves them."""
+    sharp = np.kron(cells(60, shape=(80, 240)) > 0, np.ones((3, 3)))
+    soft = sum(np.roll(sharp, (y, x), (0, 1)) for y in range(-2, 3) for x in range(-2, 3)) / 25
+    return (soft * 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("name", "array", "code"),
+    [
+        ("b.tif", cells(7).astype(np.int16) - 1, "negative_values"),
+        ("b.tif", cells(7) * np.float32(0.3), "fractions"),
+        ("b.tif", np.where(cells(7) > 0, np.uint32(2**32 - 1), 0).astype(np.uint32), "value_too_large"),
+        ("b.png", (cells(7)[..., None] % [3, 5, 9]).astype(np.uint8), "colour_mask"),
+        ("b.npy", np.array({"masks": 1}, dtype=object), "pickle"),
+        ("b.tif", blurred(), "blurred_mask"),
+        ("b.tif", (cells(7) > 0).astype(np.uint8) + 1, "unclear_background"),
+        ("b.tif", np.random.default_rng(0).integers(0, 60, (60, 200)).astype(np.uint8), "photograph"),
+        ("b.jpg", (cells(7) > 0).astype(np.uint8) * 255, "jpeg_mask"),
+        ("b.tif", b"not an image", "unreadable"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_programs_read_a_stable_word_for_every_kind_of_refusal(
+    tmp_path: Path, name: str, array: np.ndarray | bytes, code: str
+) -> None:
+    save(tmp_path / "masks" / "a.tif", (cells(7) > 0).astype(np.uint8))
+    path = tmp_path / "masks" / name
+    if isinstance(array, bytes):
+        path.write_bytes(array)
+    else:
+        save(path, array)
+    result = run(tmp_path, tmp_path / "masks" / "a.tif", path)
+    (failure,) = result.as_json()["failures"]
+    assert (failure["image"], failure["code"]) == ("b", code)
+    record = json.loads((tmp_path / "counts" / "run.json").read_bytes())
+    assert [entry["code"] for entry in record["images"] if entry["status"] == "failed"] == [code]
+
+
 @pytest.mark.parametrize("quality", [50, 90])
 @pytest.mark.parametrize("kind", ["auto", "binary"])
 def test_a_mask_that_was_a_jpeg_is_refused(tmp_path: Path, quality: int, kind: str) -> None:

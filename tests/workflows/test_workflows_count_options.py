@@ -186,11 +186,9 @@ def test_every_border_rule_gives_its_count_and_those_of_the_others(tmp_path: Pat
     image = run(tmp_path, border=border, pixel_size_um=(1.0, 1.0)).images[0]
     assert (image.count, image.border_rule) == (expected, border)
     assert image.density_per_mm2 == pytest.approx(expected / (60 * 80e-6))
-    known = {"keep": 6, "exclude": 1} | ({"frame": 4} if border != "exclude" else {})
-    assert dict(image.at_border_rule) == known
+    assert dict(image.at_border_rule) == {"keep": 6, "exclude": 1, "frame": 4}
     row = rows(tmp_path / "counts" / "counts.csv")[0]
-    assert (row["count_border_keep"], row["count_border_exclude"]) == ("6", "1")
-    assert row["count_border_frame"] == ("" if border == "exclude" else "4")
+    assert [row[f"count_border_{rule}"] for rule in ("keep", "exclude", "frame")] == ["6", "1", "4"]
     assert float(row["analysed_area_mm2"]) == pytest.approx(0.0048)
 
 
@@ -294,6 +292,58 @@ def test_an_audit_without_images_is_refused_before_any_work(tmp_path: Path) -> N
     with pytest.raises(InputError, match="--images"):
         run(tmp_path, audit=3)
     assert not (tmp_path / "counts").exists()
+
+
+def test_an_audit_that_somebody_fills_stops_a_new_one_before_any_work(tmp_path: Path) -> None:
+    fields(tmp_path, "a", images=True)
+    how: dict[str, Any] = {"images": tmp_path / "images", "audit": 1, "audit_unit": "fields"}
+    run(tmp_path, **how)
+    counts, sheet = tmp_path / "counts" / "counts.csv", tmp_path / "counts" / "audit" / "audit.csv"
+    for path in (tmp_path / "counts").glob("*.*"):  # the audit alone is in the way as well
+        path.rename(tmp_path / path.name)
+    with pytest.raises(OutputError, match=r"audit\.csv"):
+        run(tmp_path, **how)
+    assert not counts.exists()
+    for path in tmp_path.glob("*.*"):
+        path.rename(tmp_path / "counts" / path.name)
+    before = counts.stat().st_mtime_ns
+    sheet.write_text(sheet.read_text().replace("001.png,", "001.png,7"))
+    with pytest.raises(OutputError, match="begun to fill"):
+        run(tmp_path, overwrite=True, **how)
+    assert counts.stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("border", ["exclude", "frame"])
+def test_an_audit_corrects_the_count_of_every_cell_or_is_refused(tmp_path: Path, border: str) -> None:
+    fields(tmp_path, "a", images=True)
+    with pytest.raises(UsageError, match=f"every cell, and --border {border} leaves cells out"):
+        run(tmp_path, images=tmp_path / "images", audit=3, border=border)
+    assert not (tmp_path / "counts").exists()
+
+
+def test_an_audit_draws_tiles_of_the_size_asked_for(tmp_path: Path) -> None:
+    fields(tmp_path, "a", "b", images=True)
+    result = run(tmp_path, images=tmp_path / "images", audit=2, audit_tile=40)
+    assert result.audit is not None
+    boxes = result.audit.record.frame.boxes[:, 1:]
+    assert len(boxes) == 2 * 3 * 4
+    assert {(bottom - top, right - left) for top, left, bottom, right in boxes.tolist()} == {(40, 40)}
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"audit_tile": 64}, "--audit 30"),
+        ({"audit_unit": "fields"}, "--audit 30"),
+        ({"audit_strata": 2}, "--audit 30"),
+        ({"audit": 0}, "--audit"),
+        ({"audit": 3, "audit_tile": 0}, "--audit-tile"),
+        ({"audit": 3, "audit_tile": 64, "audit_unit": "fields"}, "no tile size"),
+    ],
+)
+def test_options_of_an_audit_are_honoured_or_refused(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        CountSettings(**options)
 
 
 def test_the_report_is_written_unless_left_out(tmp_path: Path) -> None:
@@ -419,9 +469,25 @@ def test_the_interval_of_the_model_stands_in_every_table(tmp_path: Path) -> None
         ({"min_area": "30px"}, "another operating point"),
         ({"preset": "tashfeen"}, "--preset tashfeen"),
         ({"kind": "labels"}, "--kind labels"),
+        ({"split": "markers"}, "another operating point"),
     ],
 )
 def test_what_was_not_calibrated_has_no_interval(tmp_path: Path, options: dict[str, Any], words: str) -> None:
     image = run(calibrated(tmp_path), **options).images[0]
     assert image.interval is None
     assert words in (image.interval_reason or "")
+
+
+def test_a_count_split_along_a_map_has_no_interval_of_a_calibration_without_it(tmp_path: Path) -> None:
+    from cellmonai.images.write import write_maps
+
+    folder = calibrated(tmp_path) / "masks"
+    maps = np.stack([field(3), field(3)]).astype(np.float32)
+    write_maps(folder / "a_maps.zarr", maps, names=("foreground", "centre"), pixel_size_um=None, overwrite=False)
+    record = json.loads((folder / "run.json").read_text())
+    record["images"][0]["maps"] = "a_maps.zarr"
+    (folder / "run.json").write_text(json.dumps(record))
+    result = run(tmp_path)
+    assert result.parameters["landscape"] == "centre map"
+    assert result.images[0].interval is None
+    assert "split along the centre map" in (result.images[0].interval_reason or "")

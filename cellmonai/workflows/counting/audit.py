@@ -69,6 +69,7 @@ def drawn_audit(planes: Sequence[CountedPlane], settings: CountSettings, reporte
         folder=settings.output / AUDIT_FOLDER,
         draws=settings.audit,
         unit=settings.audit_unit,
+        tile_px=settings.audit_tile,
         strata=settings.audit_strata,
         bound=settings.audit_bound,
         seed=settings.audit_seed,

@@ -19,7 +19,7 @@ from cellmonai.workflows.counting.intervals import (
 from cellmonai.workflows.counting.survey import READ_FAILURES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from cellmonai.core.progress import Reporter
     from cellmonai.images.image_rows import ImageRows
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from cellmonai.instances.settings import InstanceSettings
     from cellmonai.measure.objects import ObjectTable
     from cellmonai.workflows.counting.inputs import MaskInput
+    from cellmonai.workflows.counting.plan import CountPlan
     from cellmonai.workflows.counting.survey import PlaneJob
     from cellmonai.workflows.inferring.record import RecordedModel
 
@@ -45,17 +46,15 @@ def calibrations_of(
 
 
 def interval_of(
-    known: Mapping[RecordedModel | None, KnownCalibration],
+    plan: CountPlan,
     job: PlaneJob,
     how: InstanceSettings,
     table: ObjectTable,
     labels: Rows,
     image: ImageRows | None,
-    *,
-    instead: str = "",
 ) -> CountInterval:
-    """Give the interval of one plane's count, or the reason why there is none; `instead` as in `CountedImage`."""
-    calibration = known[job.mask.made_by]
+    """Give the interval of one plane's count, or the reason why there is none."""
+    calibration = plan.calibrations[job.mask.made_by]
     return count_interval(
         calibration,
         CountedImage(
@@ -66,7 +65,8 @@ def interval_of(
             image=image,
             channels=job.mask.channels,
             confidence=_confidence(job, labels) if calibration.calibration is not None else None,
-            instead=instead,
+            instead=plan.instead,
+            split_along=plan.split_along,
         ),
     )
 

@@ -46,7 +46,7 @@ def _of_size(plane: CountedPlane, plan: CountPlan) -> str:
     try:
         with (
             plan.reader.open(job.mask.path) as mask,
-            objects_of(job, mask.rows[job.index], how, plan.kind, plan.settings) as found,
+            objects_of(job, mask.rows[job.index], how, plan) as found,
         ):
             areas = measure_objects(found.labels, pixel_size_um=None)["area_px"]
     except READ_FAILURES:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cellmonai.core.errors import CellmonaiError, InputError
+from cellmonai.core.errors import CellmonaiError, InputError, MemoryBudgetError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,3 +32,10 @@ def warn_of_failures(failures: Mapping[str, CellmonaiError], missing: Mapping[st
         reporter.warn("failed", error.sentence.rstrip("."), name)
     for name, reason in missing.items():
         reporter.warn("failed", reason, name)
+
+
+def code_of(error: CellmonaiError | None) -> str:
+    """Give the stable word for a failure that programs read; None stands for an image that `infer` could not do."""
+    if error is None:
+        return "no_mask"
+    return error.code or ("memory" if isinstance(error, MemoryBudgetError) else "unreadable")

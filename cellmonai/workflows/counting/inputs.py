@@ -129,6 +129,7 @@ def _files_in(folder: Path, record: InferRecord | None, reporter: Reporter) -> l
             "the folder holds Cellpose sessions (_seg.npy), which are pickles and could run programs, and no masks",
             where=str(folder),
             cure="save the masks from Cellpose as TIFF or PNG (File, Save masks) and count these",
+            code="pickle",
         )
     if len(masks) < len(files):
         which = f"{masks_in_words(len(masks))} called *{called}" if called else masks_in_words(len(masks))
@@ -184,6 +185,7 @@ def _refuse_unfinished(masks: list[MaskInput], reporter: Reporter, *, allow_part
                 what,
                 where=str(folder),
                 cure="run the same infer command again, or count what is there with --allow-partial",
+                code="unfinished",
             )
         reporter.warn("partial", f"{folder}: {what}; every number here is partial")
 
@@ -200,6 +202,7 @@ def _refuse_two_of_one(masks: list[MaskInput]) -> None:
                 f"{names} are all masks of {several[0].name}, and its cells would be counted {len(several)} times",
                 where=str(folder),
                 cure="count one of them, or each with an --output of its own",
+                code="two_masks",
             )
 
 

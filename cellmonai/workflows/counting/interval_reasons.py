@@ -12,12 +12,16 @@ from cellmonai.measure.intervals.conformal import least_groups
 from cellmonai.measure.intervals.features import before_the_model
 from cellmonai.measure.intervals.shift import LEAST_REFERENCES
 from cellmonai.models.calibration import COUNTING, UNIT, Calibration
+from cellmonai.workflows.counting.landscape import DISTANCE_TRANSFORM
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cellmonai.core.units import PixelSize
     from cellmonai.workflows.inferring.record import RecordedModel
+
+LANDSCAPE = "landscape"
+"""The name in a calibration's `inference` that tells along what cells were split, in the words of `MapLandscape`."""
 
 _MOST_NAMED = 3
 
@@ -88,6 +92,17 @@ def other_settings(calibration: Calibration, settings: InstanceSettings) -> str 
     return (
         f"counted at another operating point than calibrated: {', '.join(named)}{more}; leave such options out of "
         "infer and count for an interval"
+    )
+
+
+def other_landscape(calibration: Calibration, split_along: str | None) -> str | None:
+    """Say along what else cells were split; a calibration that names nothing is of the distance transform."""
+    calibrated = str(calibration.inference.get(LANDSCAPE, DISTANCE_TRANSFORM))
+    if split_along in (None, calibrated):
+        return None
+    return (
+        f"cells were split along the {split_along} and the model was calibrated along the {printable(calibrated)}; "
+        "run cellmonai infer with that model again"
     )
 
 

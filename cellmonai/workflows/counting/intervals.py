@@ -13,19 +13,7 @@ from typing import TYPE_CHECKING, Any
 from cellmonai.core.errors import CellmonaiError
 from cellmonai.core.files import sha256_of
 from cellmonai.core.text import printable
-from cellmonai.measure.intervals.conformal import coverage_quantile
-from cellmonai.measure.intervals.features import before_the_model, count_features, image_features
-from cellmonai.measure.intervals.shift import ALARM, benjamini_hochberg
-from cellmonai.models.calibration import Calibration
-from cellmonai.models.file import read_card
-from cellmonai.workflows.counting.interval_reasons import (
-    made_otherwise,
-    not_compared,
-    other_settings,
-    other_size,
-    other_way,
-    too_little,
-)
+from cellmonai.workflows.counting.landscape import DISTANCE_TRANSFORM
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,6 +25,7 @@ if TYPE_CHECKING:
     from cellmonai.measure.intervals.conformal_set import IntervalRule, Method
     from cellmonai.measure.intervals.shift import ShiftResult
     from cellmonai.measure.shapes.intensity import ChannelRows
+    from cellmonai.models.calibration import Calibration
     from cellmonai.workflows.inferring.record import RecordedModel
 
 LEVEL = 0.95
@@ -69,6 +58,8 @@ class KnownCalibration:
         """What the intervals promise, for the report; None where there are none."""
         if self.calibration is None or self.rule is None:
             return None
+        from cellmonai.measure.intervals.conformal import coverage_quantile
+
         groups = self.calibration.counts.group_count
         worst = f"one calibration in 20 covers less than {100 * coverage_quantile(groups, self.level):.1f} %"
         if self.rule.method == "hierarchical":
@@ -92,6 +83,7 @@ class CountedImage:
     channels : indices of the channels that the model saw; empty is all
     confidence : mean foreground probability over the cells, where known
     instead : what was used in place of `settings`, as `--preset stardist` or `--kind labels`; empty if nothing was
+    split_along : the landscape that touching cells were split along, None where none were
     """
 
     settings: InstanceSettings
@@ -102,6 +94,7 @@ class CountedImage:
     channels: tuple[int, ...] = ()
     confidence: float | None = None
     instead: str = ""
+    split_along: str | None = DISTANCE_TRANSFORM
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +146,10 @@ def find_calibration(model: RecordedModel | None, *, level: float = LEVEL) -> Kn
     """
     if model is None:
         return KnownCalibration(level, _NOT_OF_INFER)
+    from cellmonai.models.calibration import Calibration
+    from cellmonai.models.file import read_card
+    from cellmonai.workflows.counting.interval_reasons import made_otherwise, not_compared, too_little
+
     name = f"the model {printable(str(model.path))}"
     if not model.path.is_file():
         away = "is not there any more; count from the folder where cellmonai infer ran, or put the model back"
@@ -180,9 +177,13 @@ def count_interval(known: KnownCalibration, counted: CountedImage) -> CountInter
     calibration, rule = known.calibration, known.rule
     if calibration is None or rule is None:
         return CountInterval(known.level, reason=known.reason)
+    from cellmonai.measure.intervals.features import before_the_model
+    from cellmonai.workflows.counting.interval_reasons import other_landscape, other_settings, other_size, other_way
+
     reason = (
         other_way(counted.instead)
         or other_settings(calibration, counted.settings)
+        or other_landscape(calibration, counted.split_along)
         or other_size(calibration, counted.shape, counted.pixel_size_um)
     )
     if reason:
@@ -208,6 +209,10 @@ def count_interval(known: KnownCalibration, counted: CountedImage) -> CountInter
 def folder_warning(intervals: Sequence[CountInterval]) -> str | None:
     """Say of many images how many are unlike the calibration set, where so many are not chance; else None."""
     shifts = [interval.shift for interval in intervals if interval.shift is not None]
+    if not shifts:
+        return None
+    from cellmonai.measure.intervals.shift import ALARM, benjamini_hochberg
+
     odd = [shift for shift, odd in zip(shifts, benjamini_hochberg([s.p for s in shifts]), strict=True) if odd]
     if not odd:
         return None
@@ -220,6 +225,8 @@ def folder_warning(intervals: Sequence[CountInterval]) -> str | None:
 
 
 def _features(counted: CountedImage, channels: int) -> dict[str, float]:
+    from cellmonai.measure.intervals.features import count_features, image_features
+
     features = count_features(counted.areas_px, counted.shape, confidence=counted.confidence)
     if (image := counted.image) is None:
         return features

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cellmonai.core.errors import InputError
 from cellmonai.images.rows import ArrayRows
 from cellmonai.instances.find import find_in_rows, foreground, keep_in_rows
 from cellmonai.instances.strip_store import IN_MEMORY_BYTES
+from cellmonai.workflows.counting.landscape import rows_of_map
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from cellmonai.images.rows import Rows
     from cellmonai.instances.find import FoundRows
     from cellmonai.instances.settings import InstanceSettings
+    from cellmonai.workflows.counting.plan import CountPlan
     from cellmonai.workflows.counting.settings import CountSettings
-    from cellmonai.workflows.counting.survey import Kind, PlaneJob
+    from cellmonai.workflows.counting.survey import PlaneJob
 
 
 class _Changed:
@@ -40,7 +41,7 @@ class _Changed:
 
 @contextmanager
 def objects_of(
-    job: PlaneJob, rows: Rows, how: InstanceSettings, kind: Kind, settings: CountSettings, *, threads: int = 1
+    job: PlaneJob, rows: Rows, how: InstanceSettings, plan: CountPlan, *, threads: int = 1
 ) -> Iterator[FoundRows]:
     """Give the objects of one plane while the block runs; a large label image lies in an unnamed file meanwhile.
 
@@ -49,24 +50,32 @@ def objects_of(
     job : the plane, with what the survey saw of its values
     rows : of the mask
     how : splitting and filters for this mask
-    kind : whether `rows` are a binary mask or labels
+    plan : whether `rows` are a binary mask or labels, and along what cells are split
 
     Raises
     ------
     InputError
         It is unclear which value is the background, or the maps do not fit the mask.
     """
+    settings, landscape = plan.settings, plan.landscape
     kept_bytes = min(IN_MEMORY_BYTES, settings.memory // 4) if settings.memory else IN_MEMORY_BYTES
     if settings.preset is not None:
         found = keep_in_rows(
             ArrayRows(_preset_labels(job, rows, settings)), how, spill=settings.output, in_memory_bytes=kept_bytes
         )
-    elif kind == "labels":
+    elif plan.kind == "labels":
         labels = _label_rows(rows, job)
         found = keep_in_rows(labels, how, spill=settings.output, threads=threads, in_memory_bytes=kept_bytes)
     else:
         inside = _inside(job, rows, settings)
-        found = find_in_rows(inside, how, spill=settings.output, threads=threads, in_memory_bytes=kept_bytes)
+        found = find_in_rows(
+            inside,
+            how,
+            spill=settings.output,
+            threads=threads,
+            heights=landscape.rows_of(job) if landscape else None,
+            in_memory_bytes=kept_bytes,
+        )
     with found:
         yield found
 
@@ -78,23 +87,8 @@ def _label_rows(rows: Rows, job: PlaneJob) -> Rows:
 def _inside(job: PlaneJob, rows: Rows, settings: CountSettings) -> Rows:
     if settings.threshold is not None:
         least = settings.threshold
-        return _Changed(_probability(job), lambda part: foreground(part, least))
+        return _Changed(rows_of_map(job, "foreground"), lambda part: foreground(part, least))
     return rows if job.dtype == np.bool_ else _Changed(rows, lambda part: part != 0)
-
-
-def _probability(job: PlaneJob) -> Rows:
-    """Give the foreground map that `infer` left of a plane."""
-    from cellmonai.images.map_rows import map_rows  # brings zarr
-
-    assert job.mask.maps is not None  # CountSettings.refuse_unfit looked
-    probability = map_rows(job.mask.maps, "foreground")
-    if probability.shape != job.shape:
-        raise InputError(
-            f"the maps are {probability.shape} px and the mask {job.shape} px",
-            where=str(job.mask.maps),
-            cure="run cellmonai infer again",
-        )
-    return probability
 
 
 def _preset_labels(job: PlaneJob, rows: Rows, settings: CountSettings) -> NDArray[np.int32]:
@@ -108,4 +102,4 @@ def _preset_labels(job: PlaneJob, rows: Rows, settings: CountSettings) -> NDArra
     budget_of(settings.memory).require(needed, f"the preset {preset.name}", where=job.mask.path)
     if settings.threshold is None:
         return run_preset(preset.name, _inside(job, rows, settings).rows(0, job.shape[0]))
-    return run_preset(preset.name, _probability(job).rows(0, job.shape[0]), threshold=settings.threshold)
+    return run_preset(preset.name, rows_of_map(job, "foreground").rows(0, job.shape[0]), threshold=settings.threshold)

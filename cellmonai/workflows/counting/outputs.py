@@ -9,6 +9,7 @@ import numpy as np
 from cellmonai.core.files import sha256_of, write_json
 from cellmonai.report.counts import write_counts
 from cellmonai.workflows.counting.audit import drawn_audit
+from cellmonai.workflows.counting.failures import code_of
 from cellmonai.workflows.counting.groups import plate_names, summarised, write_group_files
 from cellmonai.workflows.counting.result import CountResult
 
@@ -61,6 +62,7 @@ def write_results(
         seconds=record.seconds,
         groups=groups,
         audit=audit,
+        failure_codes={name: code_of(done.failures.get(name)) for name in failures},
     )
     folder, overwrite = settings.output, settings.overwrite
     write_counts(folder / "counts.csv", counts, overwrite=overwrite)
@@ -120,7 +122,10 @@ def _images_of_record(result: CountResult, done: Counted) -> list[dict[str, Any]
         }
         for plane in done.planes
     ]
-    failed = [{"image": name, "plane": "", "status": "failed", "reason": why} for name, why in result.failures.items()]
+    failed = [
+        {"image": name, "plane": "", "status": "failed", "code": result.failure_codes[name], "reason": why}
+        for name, why in result.failures.items()
+    ]
     return counted + failed
 
 

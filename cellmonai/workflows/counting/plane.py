@@ -84,7 +84,7 @@ def count_plane(
     refuse_unclear_values(job, kind, settings)
     with ExitStack() as stack:
         mask = stack.enter_context(plan.reader.open(job.mask.path))
-        found = stack.enter_context(objects_of(job, mask.rows[job.index], how, kind, settings, threads=threads))
+        found = stack.enter_context(objects_of(job, mask.rows[job.index], how, plan, threads=threads))
         if kind == "labels":
             check_labels(job, found, settings, reporter)
         else:
@@ -93,7 +93,7 @@ def count_plane(
         image = stack.enter_context(_image(job))
         table = measure_objects(found.labels, pixel_size_um=job.pixel_size_um, image=image, channel_names=job.channels)
         flags = flag_objects(table)
-        interval = interval_of(plan.calibrations, job, how, table, found.labels, image, instead=plan.instead)
+        interval = interval_of(plan, job, how, table, found.labels, image)
         row = _row(job, how, table, found, flags, interval, plan)
         write_files(job, found, table, flags, image, settings, reporter)
         return CountedPlane(
@@ -156,20 +156,7 @@ def _row(
         outputs=output_names(job, plan.settings),
         analysed_area_mm2=area_mm2,
         border_rule=how.border,
-        at_border_rule=_at_border_rule(how, table, removed),
+        at_border_rule=dict(found.at_border_rule),
         attributes=plan.groups.attributes[job.mask.name] if plan.groups else {},
         is_partial=job.mask.is_partial,
     )
-
-
-def _at_border_rule(how: InstanceSettings, table: ObjectTable, removed: Mapping[str, int]) -> dict[str, int]:
-    """Give the count under every border rule, as far as the table of those that were kept tells it."""
-    rows, columns = table.image_shape
-    left, top = table["bbox_left_px"], table["bbox_top_px"]
-    at_start = (left == 0) | (top == 0)
-    at_end = (left + table["bbox_width_px"] == columns) | (top + table["bbox_height_px"] == rows)
-    counts: dict[str, int] = {how.border: len(table), "keep": len(table) + removed["border"]}
-    if how.border != "exclude":  # of what `exclude` removed, it is not known which line it touched
-        counts["frame"] = int(np.count_nonzero(~at_start))
-    counts["exclude"] = int(np.count_nonzero(~(at_start | at_end)))
-    return counts

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -22,10 +22,12 @@ class CountResult:
 
     Parameters
     ----------
+    failures : image -> why it could not be counted
     parameters : what decided the counts
     outputs : every file that was written, with its folder
     groups : a summary for every group at every level, where groups were asked for
     audit : what was drawn for counting by hand, where asked for
+    failure_codes : image -> the stable word for its kind of failure
     """
 
     inputs: tuple[str, ...]
@@ -38,6 +40,7 @@ class CountResult:
     seconds: float
     groups: tuple[GroupSummary, ...] = ()
     audit: AuditDraw | None = None
+    failure_codes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def total(self) -> int:
@@ -63,7 +66,10 @@ class CountResult:
             "groups": [group.as_json() for group in self.groups],
             "total": self.total,
             "partial": self.is_partial,
-            "failures": [{"image": image, "reason": reason} for image, reason in self.failures.items()],
+            "failures": [
+                {"image": image, "code": self.failure_codes.get(image, "unreadable"), "reason": reason}
+                for image, reason in self.failures.items()
+            ],
             "parameters": dict(self.parameters),
         }
         return document if self.audit is None else {**document, "audit": self.audit.as_json()}

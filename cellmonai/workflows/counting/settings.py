@@ -14,6 +14,7 @@ from cellmonai.instances.settings import Border, InstanceSettings, Split
 from cellmonai.kernels.library import kernel_name
 from cellmonai.measure.intervals.conformal import LEVELS
 from cellmonai.workflows.counting.units import parse_length_px
+from cellmonai.workflows.counting.useless import FIXED_BY_PRESET, refuse_useless
 from cellmonai.workflows.in_order import cores
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ Pictures = Literal["none", "overlay"]
 Save = Literal["geojson", "rois", "parquet"]
 
 _ONLY_FOR_MASKS = ("threshold", "split", "min_distance", "opening", "closing", "fill_holes", "preset")
-_FIXED_BY_PRESET = ("split", "min_distance", "opening", "closing", "fill_holes")
 _MOST_THREADS = 1024
 
 
@@ -51,7 +51,7 @@ class CountSettings:
     report : write `report.html`
     name_pattern, sheet, group_by : plate, well, treatment from names or a table, and by which of them to sum
     audit : draw so many tiles or fields to count by hand; None draws none
-    audit_unit, audit_strata, audit_bound, audit_seed : as in `workflows.audit.AuditSettings`
+    audit_unit, audit_tile, audit_strata, audit_bound, audit_seed : as in `auditing.draw.AuditSettings`, the tile in px
     allow_partial : count what a run of `infer` left that never finished
     level : coverage of intervals, 0.8, 0.9 or 0.95
     memory : bytes that the run may take for one mask; half of what is free when None
@@ -86,6 +86,7 @@ class CountSettings:
     group_by: tuple[str, ...] = ()
     audit: int | None = None
     audit_unit: Literal["tiles", "fields"] = "tiles"
+    audit_tile: int | None = None
     audit_strata: int = 1
     audit_bound: int | None = None
     audit_seed: int | None = None
@@ -110,32 +111,7 @@ class CountSettings:
         if self.level not in LEVELS:
             levels = ", ".join(f"{level:g}" for level in LEVELS)
             raise UsageError(f"the level is {self.level:g}", where="--level", cure=f"give one of {levels}")
-        self._refuse_useless()
-
-    def _refuse_useless(self) -> None:
-        """Refuse options that another one makes useless: an option is honoured or refused."""
-        if self.min_distance is not None and self.split != "markers":
-            raise UsageError(
-                "is for --split markers", where="--min-distance", cure="add --split markers or leave it out"
-            )
-        if self.preset is not None:
-            for name in _FIXED_BY_PRESET:
-                if getattr(self, name) is not None:
-                    what = f"is fixed by the preset {self.preset}"
-                    raise UsageError(what, where="--" + name.replace("_", "-"), cure="leave one of the two out")
-            from cellmonai.instances.presets.catalogue import find_preset  # only presets need what this brings
-
-            find_preset(self.preset)
-        if self.group_by and self.name_pattern is None and self.sheet is None:
-            raise UsageError(
-                "nothing says which image belongs to which group",
-                where="--group-by",
-                cure="add --name-pattern or --sheet",
-            )
-        if self.audit is not None and self.audit < 1:
-            raise UsageError(f"is {self.audit}", where="--audit", cure="give the number of fields to count by hand")
-        if self.audit is None and (self.audit_strata, self.audit_bound, self.audit_seed) != (1, None, None):
-            raise UsageError("an option of the audit is given and no audit", where="--audit", cure="add --audit 30")
+        refuse_useless(self)
 
     @property
     def cores(self) -> int:
@@ -173,7 +149,9 @@ class CountSettings:
         Raises
         ------
         InputError
-            A threshold without probability maps, or pictures without images.
+            A threshold without probability maps, or pictures or an audit without images.
+        UsageError
+            An audit of a count that leaves cells at the border out.
         """
         without_maps = [mask for mask in masks if mask.maps is None]
         if self.threshold is not None and without_maps:
@@ -188,6 +166,14 @@ class CountSettings:
                 "has no image that --pictures overlay could draw on",
                 where=str(without_image[0].path),
                 cure="name the folder of the images with --images",
+            )
+        borders = {self.border or (mask.operating_point or InstanceSettings()).border for mask in masks}
+        if self.audit is not None and borders != {"keep"}:
+            left_out = next(border for border in sorted(borders) if border != "keep")
+            raise UsageError(
+                f"corrects the count of every cell, and --border {left_out} leaves cells out",
+                where="--audit",
+                cure="audit with --border keep",
             )
         if self.audit is not None and without_image:
             raise InputError(
@@ -233,7 +219,9 @@ class CountSettings:
             )
         return next(iter(points), InstanceSettings())
 
-    def as_json(self, *, kind: Kind, point: InstanceSettings, from_model: bool) -> dict[str, Any]:
+    def as_json(
+        self, *, kind: Kind, point: InstanceSettings, from_model: bool, split_along: str | None = None
+    ) -> dict[str, Any]:
         """Give what decided the counts, with areas as typed where they depend on the pixel size of each image."""
         areas = {name: value for name in ("min_area", "max_area") if (value := getattr(self, name)) is not None}
         used = point.as_json() | self._given()
@@ -243,7 +231,7 @@ class CountSettings:
         if self.min_distance is not None:
             used["min_distance"] = self.min_distance
         if self.preset is not None:
-            used = {name: value for name, value in used.items() if name not in _FIXED_BY_PRESET}
+            used = {name: value for name, value in used.items() if name not in FIXED_BY_PRESET}
             used["preset"] = self.preset
         if self.threshold is None and not from_model:
             del used["threshold"]  # nothing was thresholded
@@ -253,6 +241,7 @@ class CountSettings:
         return {
             "kind": kind,
             **used,
+            **({"landscape": split_along} if split_along else {}),
             "pixel_size_um": list(self.pixel_size_um) if self.pixel_size_um else None,
             "interval_level": self.level,
             "kernel": kernel_name(),

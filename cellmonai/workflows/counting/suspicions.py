@@ -32,6 +32,7 @@ def refuse_unclear_values(job: PlaneJob, kind: Kind, settings: CountSettings) ->
             f"the mask is blurred: {share:.1f} % of its pixels lie between 0 and 255, as JPEG or resizing leaves them",
             where=str(job.mask.path),
             cure="export it as PNG or TIFF where it was made, or cut it at half its height and save that",
+            code="blurred_mask",
         )
     unclear = kind == "binary" and settings.threshold is None and not values.is_label_like
     if unclear and settings.kind == "auto" and values.low != 0 and values.low != values.high:
@@ -39,6 +40,7 @@ def refuse_unclear_values(job: PlaneJob, kind: Kind, settings: CountSettings) ->
             f"the values are {values.low} and {values.high}, and it is unclear which one is the background",
             where=str(job.mask.path),
             cure="save the background as 0, or read the file as a label image with --kind labels",
+            code="unclear_background",
         )
 
 
@@ -74,6 +76,7 @@ def check_labels(job: PlaneJob, found: FoundRows, settings: CountSettings, repor
             f"looks like a picture, not like a label image: {labels} values lie in {labels + extra} separate pieces",
             where=str(job.mask.path),
             cure="give masks or label images, or say --kind labels or --kind binary if it is one",
+            code="photograph",
         )
     largest = {"uint8": 2**8 - 1, "uint16": 2**16 - 1}.get(job.dtype.name)
     is_full = largest == job.values.high == labels
