@@ -9,46 +9,45 @@ import numpy as np
 from cellmonai.instances.regions import COLUMNS
 
 if TYPE_CHECKING:
-    import ctypes
-
     from numpy.typing import NDArray
+
+    from cellmonai.kernels.library import Kernels
 
 
 def heights(
-    library: ctypes.CDLL,
+    library: Kernels,
     inside: NDArray[np.uint8],
     rows: range,
     depth_of: NDArray[np.uint16],
     out: NDArray[np.uint32],
 ) -> None:
     """Write the smoothed heights of some rows of a window into `out`, where they are foreground."""
-    first = out[0:1]
-    if _call(library, "heights", inside, *inside.shape, rows.start, rows.stop, depth_of, first, out.strides[0] // 4):
+    if library("heights", inside, *inside.shape, rows.start, rows.stop, depth_of, out[0], out.strides[0] // 4):
         raise MemoryError("no memory for the heights of a strip")
 
 
 def basins(
-    library: ctypes.CDLL, framed: NDArray[np.uint32], margin: int, top: int, seed_distance: int
+    library: Kernels, framed: NDArray[np.uint32], margin: int, top: int, seed_distance: int
 ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     """Find the basins of a strip and their table."""
     rows, columns = framed.shape[0] - 2 * margin, framed.shape[1] - 2 * margin
     ids = np.empty((rows, columns), np.int32)
     roots = np.empty(((rows + 1) // 2) * ((columns + 1) // 2) + 2 * columns, np.int32)
-    count = _call(library, "basin_ids", framed, rows, columns, margin, ids, roots)
+    count = library("basin_ids", framed, rows, columns, margin, ids, roots)
     table = np.empty((count, COLUMNS), np.int64)
-    _call(library, "basin_roots", framed, columns, margin, top, seed_distance, roots, count, table)
-    _call(library, "region_sums", ids, rows, columns, top, table)
+    library("basin_roots", framed, columns, margin, top, seed_distance, roots, count, table)
+    library("region_sums", ids, rows, columns, top, table)
     return ids, table
 
 
 def edges(
-    library: ctypes.CDLL, framed: NDArray[np.uint32], margin: int, ids: NDArray[np.int32], count: int
+    library: Kernels, framed: NDArray[np.uint32], margin: int, ids: NDArray[np.int32], count: int
 ) -> NDArray[np.int64]:
     """Give (low, high, saddle) of every touching pair of basins, shape (3, E), in no order."""
     room = 4 * count + 64
     while True:
         found = np.empty((3, room), np.int64)
-        needed = _call(library, "basin_edges", framed, *ids.shape, margin, ids, room, *found)
+        needed = library("basin_edges", framed, *ids.shape, margin, ids, room, *found)
         if needed < 0:
             raise MemoryError("no memory for the saddles of a strip")
         if needed <= room:
@@ -56,46 +55,29 @@ def edges(
         room = needed
 
 
-def components(library: ctypes.CDLL, values: NDArray[np.int32], *, diagonal: bool) -> tuple[NDArray[np.int32], int]:
+def components(library: Kernels, values: NDArray[np.int32], *, diagonal: bool) -> tuple[NDArray[np.int32], int]:
     """Find the connected regions of equal nonzero value, and tell how many there are."""
     ids = np.empty(values.shape, np.int32)
-    count = _call(library, "components", values, *values.shape, int(diagonal), ids)
+    count = library("components", values, *values.shape, int(diagonal), ids)
     if count < 0:
         raise MemoryError("no memory for the components of a strip")
     return ids, count
 
 
-def region_sums(library: ctypes.CDLL, ids: NDArray[np.int32], top: int, table: NDArray[np.int64]) -> None:
+def region_sums(library: Kernels, ids: NDArray[np.int32], top: int, table: NDArray[np.int64]) -> None:
     """Twin of `regions.add_sums`."""
-    _call(library, "region_sums", ids, *ids.shape, top, table)
+    library("region_sums", ids, *ids.shape, top, table)
 
 
-def relabel(library: ctypes.CDLL, ids: NDArray[np.int32], label_of: NDArray[np.int32]) -> NDArray[np.int32]:
+def relabel(library: Kernels, ids: NDArray[np.int32], label_of: NDArray[np.int32]) -> NDArray[np.int32]:
     """Give label_of[ids]."""
     labels = np.empty_like(ids)
-    _call(library, "relabel", ids, ids.size, label_of, labels)
+    library("relabel", ids, ids.size, label_of, labels)
     return labels
 
 
-def unite(library: ctypes.CDLL, name: str, count: int, *arguments: Any) -> NDArray[np.intp]:  # noqa: ANN401 - C values
+def unite(library: Kernels, name: str, count: int, *arguments: Any) -> NDArray[np.intp]:  # noqa: ANN401 - C values
     """Walk the edges by the rule `name`; gives the basin that stands for each basin's cell."""
     root = np.arange(count, dtype=np.int64)
-    _call(library, f"unite_{name}", count, *arguments, root)
+    library(f"unite_{name}", count, *arguments, root)
     return root
-
-
-def _call(library: ctypes.CDLL, name: str, *arguments: Any) -> int:  # noqa: ANN401 - arrays and numbers
-    """Call a kernel with contiguous arrays, whole numbers (int64) and floats (double)."""
-    import ctypes
-
-    function = getattr(library, f"cellmonai_{name}")
-    function.restype = ctypes.c_int64
-    converted: list[Any] = []
-    for argument in arguments:
-        if isinstance(argument, np.ndarray):
-            converted.append(ctypes.c_void_p(argument.ctypes.data))
-        elif isinstance(argument, float):
-            converted.append(ctypes.c_double(argument))
-        else:
-            converted.append(ctypes.c_int64(argument))
-    return int(function(*converted))

@@ -4,4 +4,4 @@
 EXPORT void *PyInit__kernels(void) { return 0; }
 
 /* Grows with every change of a signature, so that an old library beside new Python code is not used. */
-EXPORT int32_t cellmonai_kernels_version(void) { return 1; }
+EXPORT int32_t cellmonai_kernels_version(void) { return 2; }

@@ -238,13 +238,13 @@ def test_without_lines_the_flood_equals_todays_scikit_image(seed: int, compactne
 def test_compiled_and_plain_floods_are_equal(
     seed: int, compactness: float, *, with_lines: bool, monotone: bool
 ) -> None:
-    if compact_watershed._kernel() is None:
+    if compact_watershed.library() is None:
         pytest.skip("there is no compiled kernel here")
     cost, markers, inside = random_flood(seed, levels=5)
     options = {"compactness": compactness, "with_lines": with_lines, "monotone": monotone}
     compiled = flood(cost, markers, inside, **options)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(compact_watershed, "_kernel", lambda: None)
+        patch.setattr(compact_watershed, "library", lambda: None)
         assert np.array_equal(flood(cost, markers, inside, **options), compiled)
 
 

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
-import shutil
-import subprocess
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,12 +12,12 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from painting import Disc, paint, scattered_discs
 
-import cellmonai.kernels
 from cellmonai.images.labels import in_raster_order
+from cellmonai.kernels.library import library
 from cellmonai.measure.objects import ObjectTable
 from cellmonai.measure.tracing import outlines
 from cellmonai.measure.tracing.outlines import Outline, object_outlines
-from cellmonai.measure.tracing.ring_walk import typed_walk, walk_in_c, walk_in_python, walk_rings
+from cellmonai.measure.tracing.ring_walk import walk_in_c, walk_in_python, walk_rings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -243,23 +239,13 @@ def test_the_walk_gives_rings_from_their_least_corners_on(permutation: list[int]
     assert all(permutation[one] == other for ring in rings for one, other in pairwise([*ring, ring[0]]))
 
 
-@pytest.fixture(scope="module")
-def compiled(tmp_path_factory: pytest.TempPathFactory) -> object:
-    """The walk of kernels/outlines.c, built here where there is a compiler."""
-    compiler = shutil.which("cc") or shutil.which("gcc")
-    source = Path(cellmonai.kernels.__file__).with_name("outlines.c")
-    if compiler is None or not source.exists():
-        pytest.skip("there is no C compiler")
-    target = tmp_path_factory.mktemp("kernel") / "outlines.so"
-    subprocess.run([compiler, "-O2", "-fPIC", "-shared", "-o", str(target), str(source)], check=True)
-    return typed_walk(ctypes.CDLL(str(target)))
-
-
 @pytest.mark.parametrize("count", [0, 1, 2, 1000, 100_000])
-def test_the_compiled_walk_equals_its_twin(count: int, compiled: object) -> None:
+def test_the_compiled_walk_equals_its_twin(count: int) -> None:
+    if (kernels := library()) is None:
+        pytest.skip("the compiled kernels are not built here")
     following = np.random.default_rng(count).permutation(count).astype(np.int64)
     before = following.copy()
-    in_c, in_python = walk_in_c(following, compiled), walk_in_python(following)
+    in_c, in_python = walk_in_c(following, kernels), walk_in_python(following)
     assert np.array_equal(following, before)
     for one, other in zip(in_c, in_python, strict=True):
         assert one.dtype == other.dtype == np.int64

@@ -12,7 +12,6 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from painting import paint, scattered_discs
 
 from cellmonai.measure.objects import ObjectTable, measure_objects
-from cellmonai.measure.shapes.label_kernels import label_kernels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -123,7 +122,7 @@ def test_an_image_larger_than_memory_is_read_strip_by_strip() -> None:
 def test_portions_that_bound_memory_change_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = digest(measure_objects(FIELDS[name], pixel_size_um=(0.3, 0.5)))
     for constant in ("perimeter._PIXELS_AT_A_TIME", "hull_lengths._PAIRS_AT_A_TIME", "neighbours._PAIRS_AT_A_TIME"):
-        monkeypatch.setattr(f"cellmonai.measure.{constant}", 50)
+        monkeypatch.setattr(f"cellmonai.measure.shapes.{constant}", 50)
     monkeypatch.setattr("cellmonai.measure.shapes.hull_measures._OBJECTS_AT_A_TIME", 7)
     assert digest(measure_objects(FIELDS[name], pixel_size_um=(0.3, 0.5))) == whole
 
@@ -141,11 +140,3 @@ def test_nothing_is_written_into_the_labels() -> None:
     labels = FIELDS["cells"].copy()
     labels.flags.writeable = False
     measure_objects(labels, pixel_size_um=None, strip_rows=40)
-
-
-def test_a_library_without_these_functions_leaves_it_to_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Old:
-        """A library from before."""
-
-    monkeypatch.setattr("cellmonai.measure.shapes.label_kernels.library", Old)
-    assert label_kernels() is None

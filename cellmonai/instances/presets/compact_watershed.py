@@ -7,10 +7,9 @@ priorities no longer fall (its pull request 7071). Counts of the presets hang on
 
 from __future__ import annotations
 
-import ctypes
 import math
 from heapq import heapify, heappop, heappush
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,8 +17,6 @@ from cellmonai.core.errors import InputError, MemoryBudgetError
 from cellmonai.kernels.library import library
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
 _LARGEST = 2**31 - 1  # places are 32-bit numbers in the queue
@@ -77,29 +74,17 @@ def flood(
     within = (slice(1, -1), slice(1, -1))
     framed_cost[within], still_open[within] = cost, inside
     labels[within] = np.where(inside, markers, 0)
-    kernel = _kernel()
-    if kernel is None:
+    kernels = library()
+    if kernels is None:
         _flood(framed_cost, still_open, labels, compactness, with_lines=with_lines, monotone=monotone)
-    elif kernel(framed_cost, still_open, labels, columns + 2, labels.size, compactness, with_lines, monotone):
+    elif kernels("flood", framed_cost, still_open, labels, columns + 2, labels.size, compactness, with_lines, monotone):
         raise MemoryBudgetError("the queue of the watershed does not fit into memory", cure="cut the image")
     return labels[within].copy()
 
 
 def flood_bytes_per_px() -> int:
     """Give the memory that a flood takes for each pixel, at worst: its images and its queue."""
-    return 300 if _kernel() is None else 90
-
-
-def _kernel() -> Callable[..., int] | None:
-    compiled = getattr(library(), "cellmonai_flood", None)
-    if compiled is None:
-        return None
-    compiled.restype = ctypes.c_int64
-    compiled.argtypes = [
-        *(np.ctypeslib.ndpointer(kind, flags="C_CONTIGUOUS") for kind in (np.float64, np.uint8, np.int32)),
-        *(ctypes.c_int64, ctypes.c_int64, ctypes.c_double, ctypes.c_int64, ctypes.c_int64),
-    ]
-    return cast("Callable[..., int]", compiled)
+    return 300 if library() is None else 90
 
 
 def _flood(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,6 +10,8 @@ from cellmonai.kernels.library import library
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from cellmonai.kernels.library import Kernels
 
 Walk = tuple["NDArray[np.int64]", "NDArray[np.int64]"]
 
@@ -28,8 +28,8 @@ def walk_rings(following: NDArray[np.int64]) -> Walk:
     the corners ring after ring, each ring from its least one on, rings by their least corners, int64, shape (N,); and
     where in that each ring starts, int64, shape (R,)
     """
-    compiled = _compiled()
-    return walk_in_python(following) if compiled is None else walk_in_c(following, compiled)
+    kernels = library()
+    return walk_in_python(following) if kernels is None else walk_in_c(following, kernels)
 
 
 def walk_in_python(following: NDArray[np.int64]) -> Walk:
@@ -50,24 +50,9 @@ def walk_in_python(following: NDArray[np.int64]) -> Walk:
     return np.array(order, np.int64), np.array(first, np.int64)
 
 
-def walk_in_c(following: NDArray[np.int64], compiled: Any) -> Walk:  # noqa: ANN401 - a ctypes function
+def walk_in_c(following: NDArray[np.int64], kernels: Kernels) -> Walk:
     """As `walk_rings`, with the function of kernels/outlines.c."""
-    used_up = np.array(following, np.int64)  # a copy, contiguous
+    used_up = np.array(following, np.int64, order="C")  # a copy
     order, first = np.empty_like(used_up), np.empty_like(used_up)
-    rings = compiled(used_up.size, used_up.ctypes.data, order.ctypes.data, first.ctypes.data)
+    rings = kernels("walk_rings", used_up.size, used_up, order, first)
     return order, first[:rings].copy()
-
-
-@cache
-def _compiled() -> Any:  # noqa: ANN401 - a ctypes function
-    loaded = library()
-    return None if loaded is None else typed_walk(loaded)
-
-
-def typed_walk(loaded: ctypes.CDLL) -> Any:  # noqa: ANN401 - a ctypes function
-    """Give the compiled walk with its argument types, or None where the library was built without it."""
-    function = getattr(loaded, "cellmonai_walk_rings", None)
-    if function is not None:
-        function.argtypes = [ctypes.c_int64, *[ctypes.c_void_p] * 3]
-        function.restype = ctypes.c_int64
-    return function
