@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    import typer
     from rich.console import RenderableType
     from rich.table import Table
 
@@ -22,13 +23,26 @@ _WIDTH = 78
 _MOST_ROWS = 12
 
 
-def show_audit(masks: Sequence[Path] | None, sheet: Path | None, *, half_width: str | None, as_json: bool) -> None:
+_BESIDE_A_RESULT = ("masks", "audit_result", "audit_half_width", "level", "json", "quiet", "debug")
+"""Parameters of `count` that mean something to an audit that was drawn already."""
+
+
+def show_audit(
+    context: typer.Context,
+    masks: Sequence[Path] | None,
+    sheet: Path | None,
+    *,
+    half_width: str | None,
+    level: float,
+    as_json: bool,
+) -> None:
     """Print the audited total with its intervals.
 
     Raises
     ------
     UsageError
-        Masks are named too, no sheet is, or the wished half-width is no positive number.
+        Masks are named too, no sheet is, an option is given that counts or draws, the level is none of those of
+        `count`, or the wished half-width is no positive number.
     InputError
         The sheet or its record cannot be read, or do not belong together.
     """
@@ -40,14 +54,33 @@ def show_audit(masks: Sequence[Path] | None, sheet: Path | None, *, half_width: 
             where="--audit-result",
             cure="leave the masks out",
         )
+    _refuse_beside_a_result(context)
+    from cellmonai.measure.intervals.conformal import LEVELS
+
+    if level not in LEVELS:
+        levels = ", ".join(f"{one:g}" for one in LEVELS)
+        raise UsageError(f"the level is {level:g}", where="--level", cure=f"give one of {levels}")
     from cellmonai.cli.console import print_json, print_table
     from cellmonai.workflows.auditing.reading import read_audit
 
-    result = read_audit(sheet, half_width=half_width)
+    result = read_audit(sheet, half_width=half_width, level=level)
     if as_json:
         print_json(result.as_json())
     else:
         print_table(render_audit(result))
+
+
+def _refuse_beside_a_result(context: typer.Context) -> None:
+    """Refuse what was typed and would change nothing."""
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        source = context.get_parameter_source(name)
+        if name not in _BESIDE_A_RESULT and source is not None and source.name == "COMMANDLINE":
+            raise UsageError(
+                "changes nothing about an audit that was drawn and counted",
+                where=parameter.opts[0],
+                cure="leave it out beside --audit-result",
+            )
 
 
 def audit_steps(draw: AuditDraw) -> tuple[str, str]:
@@ -88,10 +121,10 @@ def _summary(result: AuditResult) -> Table:
     table.add_row("corrected total", f"{result.total:,.0f}", _change(result))
     bounds = " / ".join(f"{bound:,}" for bound in dict.fromkeys(result.record.bounds))
     if result.interval is None:
-        table.add_row("95 % interval", Text("void", style="bold yellow"), "see below")
+        table.add_row(f"{_percent(result.level)} interval", Text("void", style="bold yellow"), "see below")
     else:
         remark = f"holds if no {one} is off by more than {bounds}"
-        table.add_row("95 % interval", _range(*result.interval), "every cell counted" if _census(result) else remark)
+        table.add_row(f"{_percent(result.level)} interval", _range(*result.interval), "every cell counted" if _census(result) else remark)
     if result.normal is not None and not _census(result):
         table.add_row("normal interval", Text(_range(*result.normal), style="dim"), NORMAL_LABEL)
     table.add_row(f"{result.record.unit} with an error", f"{result.wrong:,} of {len(result.counted):,}", _wrong(result))
@@ -151,7 +184,7 @@ def _wrong(result: AuditResult) -> str:
         return ""
     none = "none seen is not none: " if not result.wrong else ""
     most = "any" if result.most_wrong == result.units else f"at most {result.most_wrong:,}"
-    return f"{none}{most} of all {result.units:,} may have one (95 %)"
+    return f"{none}{most} of all {result.units:,} may have one ({_percent(result.level)})"
 
 
 def _change(result: AuditResult) -> str:
@@ -162,6 +195,10 @@ def _change(result: AuditResult) -> str:
 
 def _census(result: AuditResult) -> bool:
     return len(result.counted) == result.units
+
+
+def _percent(level: float) -> str:
+    return f"{100 * level:g} %"
 
 
 def _range(low: float, high: float) -> str:

@@ -55,6 +55,7 @@ class PicturesChoice(StrEnum):
 
 
 def count(
+    context: typer.Context,
     masks: Annotated[
         list[Path] | None,
         typer.Argument(help="Masks, label images, or folders or globs of them; also what `cellmonai infer` left."),
@@ -179,7 +180,7 @@ def count(
     if audit_result is not None or audit_half_width is not None:
         from cellmonai.cli.audit import show_audit
 
-        show_audit(masks, audit_result, half_width=audit_half_width, as_json=json)
+        show_audit(context, masks, audit_result, half_width=audit_half_width, level=level, as_json=json)
         return
     if not masks:
         raise typer.BadParameter("name masks, label images or a folder of them", param_hint="MASKS")

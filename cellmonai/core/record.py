@@ -26,10 +26,18 @@ def versions() -> dict[str, str]:
     found = {"python": platform.python_version()}
     for name in _PACKAGES:
         try:
-            found[name] = metadata.version(name)
+            found[name] = _version_of(name)
         except metadata.PackageNotFoundError:
             continue
     return found
+
+
+def _version_of(name: str) -> str:
+    """Read the version from the head of a package's description, without parsing all of it as `metadata.version`."""
+    package = metadata.distribution(name)
+    head = (package.read_text("METADATA") or "").partition("\n\n")[0]
+    lines = [line for line in head.splitlines() if line.startswith("Version: ")]
+    return lines[0].removeprefix("Version: ") if lines else package.version
 
 
 @dataclass

@@ -115,7 +115,7 @@ def _greatest_neighbour(strip: HeightStrip) -> NDArray[np.uint8]:
     """Give the greatest pixel of each 3 x 3 neighbourhood as 0..8 in raster order.
 
     Rows first: the leftmost of the highest three, then the uppermost of the three rows' highest. A later pixel wins
-    only by being strictly higher, which is the order of `find_strip_basins`.
+    only by being strictly higher, which is the order of `strip_basins`.
     """
     margin, columns = strip.margin, strip.columns
     heights = strip.heights[margin - 1 : margin + strip.rows + 1, margin - 1 : margin + columns + 1]

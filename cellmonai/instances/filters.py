@@ -56,7 +56,9 @@ def out_by_border(table: NDArray[np.int64], shape: tuple[int, int], border: Bord
     Notes
     -----
     `frame` takes the image itself for an unbiased counting frame (Gundersen 1977): cells on its top or left line are
-    out, those on the other two are in. Over frames that tile a plane, each cell is then counted once.
+    out, those on the other two are in. What the rule needs beyond the image is not seen: a cell that an image cuts into
+    pieces, or that reaches round a corner, may be counted by two neighbouring images or by none. Where tiles of one
+    image must add up exactly, each cell belongs to the tile that holds its middle, as in an audit.
     """
     if border == "keep":
         return np.zeros(table.shape[0], np.bool_)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from cellmonai.core.errors import InputError
+from cellmonai.images.labels import LARGEST_LABEL
 from cellmonai.images.rows import ArrayRows
 from cellmonai.instances.basin_graph import Cells, find_cells, find_pieces, paint_strip
 from cellmonai.instances.clean import clean_rows
@@ -198,7 +199,7 @@ def keep_in_rows(
     Raises
     ------
     InputError
-        The ids are not whole numbers, or one is negative.
+        The ids are not whole numbers, or one is negative or above 2³¹ - 1.
     """
     ids = _Ids(labels)
     store = StripStore(labels.shape[1], folder=spill, in_memory_bytes=in_memory_bytes)
@@ -254,7 +255,7 @@ class _Ids:
         Raises
         ------
         InputError
-            They are not whole numbers, or one is negative.
+            They are not whole numbers, or one is negative or too large.
         """
         rows = self.labels.rows(top, bottom)
         if not np.issubdtype(rows.dtype, np.integer):
@@ -264,7 +265,9 @@ class _Ids:
                 raise InputError(
                     f"the label image holds the negative id {low}, expected 0 for background and ids above"
                 )
-            self._seen = np.union1d(self._seen, _distinct(rows))
+            if (high := rows.max()) > LARGEST_LABEL:
+                raise InputError(f"the label image holds the id {high}, expected at most {LARGEST_LABEL}")
+            self._seen = np.union1d(self._seen, _distinct(rows).astype(np.int64))
         return rows
 
 

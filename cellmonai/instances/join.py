@@ -137,7 +137,7 @@ class BasinJoiner:
         low, high, saddle = (
             np.concatenate([getattr(edges, name) for edges in self._edges]) for name in ("low", "high", "saddle")
         )
-        stops = [*self._starts[1:], self._count]
+        stops = [*self._starts[1:], self._count][: len(self._starts)]
         return RegionGraph(
             shape=(self.rows, self.columns),
             table=table,

@@ -47,8 +47,11 @@ def add_sums(ids: NDArray[np.int32], top: int, table: NDArray[np.int64]) -> None
     region = runs.value.astype(np.intp) - 1
     y, start, stop = runs.row + top, runs.start, runs.stop
     length = stop - start
-    sum_x = (start + stop - 1) * length // 2
-    squares = _squares_below(stop) - _squares_below(start)
+    # sums of 0 .. length - 1 and of their squares; nothing that may have wrapped is divided
+    steps = length * (length - 1) // 2
+    step_squares = steps * (2 * length - 1) // 3
+    sum_x = start * length + steps
+    squares = start * start * length + 2 * start * steps + step_squares
     # the first run of a region in raster order; later ones are overwritten by going backwards
     table[region[::-1], FIRST_PIXEL] = (y * ids.shape[1] + start)[::-1]
     moments = (length, y * length, sum_x, y * y * length, squares, y * sum_x)
@@ -80,8 +83,3 @@ def add_rows(table: NDArray[np.int64], to: NDArray[np.integer], rows: NDArray[np
         np.minimum.at(table[:, column], to, rows[:, column])
     for column in (BOTTOM, RIGHT):
         np.maximum.at(table[:, column], to, rows[:, column])
-
-
-def _squares_below(count: NDArray[np.int64]) -> NDArray[np.int64]:
-    """0² + 1² + … + (count - 1)²."""
-    return (count - 1) * count * (2 * count - 1) // 6

@@ -58,4 +58,4 @@ def strip_windows(source: Rows, *, reach: int, strip_rows: int) -> Iterator[Stri
             kept = np.concatenate((kept, new)) if len(kept) else new
         held = kept
         held_first = first
-        yield StripWindow(top, bottom, first, held.reshape(-1, width), height)
+        yield StripWindow(top, bottom, first, held, height)

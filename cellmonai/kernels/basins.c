@@ -119,9 +119,11 @@ EXPORT void cellmonai_region_sums(const int32_t *ids, int64_t rows, int64_t widt
             while (x < width && id[x] == number)
                 x++;
             int64_t *region = table + (number - 1) * COLUMNS;
-            const uint64_t a = (uint64_t)start, b = (uint64_t)x, length = b - a;
-            const uint64_t sum = (a + b - 1) * length / 2;
-            const uint64_t squares = (b - 1) * b * (2 * b - 1) / 6 - (a ? (a - 1) * a * (2 * a - 1) / 6 : 0);
+            const uint64_t a = (uint64_t)start, length = (uint64_t)(x - start);
+            /* sums of 0 .. length - 1 and of their squares; nothing that may have wrapped is divided */
+            const uint64_t steps = length * (length - 1) / 2, step_squares = steps * (2 * length - 1) / 3;
+            const uint64_t sum = a * length + steps;
+            const uint64_t squares = a * a * length + 2 * a * steps + step_squares;
             if (!region[AREA]) {
                 region[FIRST_PIXEL] = (top + row) * width + start;
                 region[TOP] = top + row;

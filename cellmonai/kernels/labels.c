@@ -1,6 +1,6 @@
 /* What the object table is made of, from strips of a label image: whole-number sums, boxes and border pixels per label,
    the outermost pixels of every label and row, convex hulls, and sums of an image's values. Labels are slots, 0 is
-   background. Twins in NumPy: measure/tally.py, perimeter.py, hull.py, hull_lengths.py, intensity.py. */
+   background. Twins in NumPy: cellmonai/measure/shapes. */
 #include "kernels.h"
 
 enum { AREA, X, Y, XX, YY, XY, TOP, LEFT, BOTTOM, RIGHT, STRAIGHT, DIAGONAL, CORNER, COLUMNS };

@@ -89,7 +89,7 @@ static void add(int64_t *to, const int64_t *from)
     if (from[RIGHT] > to[RIGHT]) to[RIGHT] = from[RIGHT];
 }
 
-/* What the learned rule looks at, in the order of cellmonai/instances/pair_features.py. */
+/* What the learned rule looks at, in the order of cellmonai/instances/pair_score.py. */
 static void features_of(const int64_t *one, const int64_t *other, int64_t saddle, int64_t width, double unit,
                         double median_area, double *f)
 {

@@ -60,13 +60,12 @@ def colour_per_label(labels: NDArray[Any], colours: int) -> NDArray[np.intp]:
     """
     chosen = np.arange(int(labels.max(initial=0)) + 1) % colours
     pairs = np.concatenate([_touching(labels[1:], labels[:-1]), _touching(labels[:, 1:], labels[:, :-1])])
-    pairs = np.unique(np.sort(pairs, axis=1), axis=0)
+    lesser, greater = pairs.min(axis=1), pairs.max(axis=1)
     for _ in range(8):
-        clash = pairs[chosen[pairs[:, 0]] == chosen[pairs[:, 1]]]
+        clash = greater[chosen[lesser] == chosen[greater]]
         if not clash.size:
             break
-        moved = np.unique(clash[:, 1])
-        chosen[moved] = (chosen[moved] + 1) % colours
+        chosen[clash] = (chosen[clash] + 1) % colours
     return chosen
 
 

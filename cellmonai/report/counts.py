@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -132,8 +133,10 @@ class CellsFile:
         self._file = atomic_file(path, overwrite=overwrite)
 
     def __enter__(self) -> CellsFile:
-        self._stream = self._file.__enter__().open("wb")
-        self._stream.write(csv_head(("image", "plane", *self._columns)))
+        with ExitStack() as opened:  # whatever fails from here on, the temporary file goes
+            self._stream = opened.enter_context(opened.enter_context(self._file).open("wb"))
+            self._stream.write(csv_head(("image", "plane", *self._columns)))
+            self._opened = opened.pop_all()
         return self
 
     def add(self, image: str, plane: str, columns: Mapping[str, NDArray[Any]]) -> None:
@@ -151,5 +154,4 @@ class CellsFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stream.close()
-        self._file.__exit__(kind, error, trace)
+        self._opened.__exit__(kind, error, trace)  # the last bytes are written here, and may not fit on the disk

@@ -37,6 +37,27 @@ def plate_pictures(summaries: Sequence[GroupSummary], *, value: PlateValue = "me
         Title of the plate (its values, such as "P1" or "P1, 24 h"; "" where no plate is known) -> picture, in natural
         order; nothing where there is no well or no value
     """
+    plates = _plates(summaries, value)
+    if not plates:
+        return {}
+    values = [number for _, wells in plates.values() for number in wells.values()]
+    shape = plate_format([place for _, wells in plates.values() for place in wells])
+    limits = scale_limits(values)
+    return {
+        unique: plate_picture(wells, title=title, measure=_TITLES[value], limits=limits, shape=shape)
+        for unique, (title, wells) in plates.items()
+    }
+
+
+def plate_titles(summaries: Sequence[GroupSummary], *, value: PlateValue = "mean") -> tuple[str, ...]:
+    """Give the titles of the plates that `plate_pictures` draws, without drawing any."""
+    return tuple(_plates(summaries, value))
+
+
+def _plates(
+    summaries: Sequence[GroupSummary], value: PlateValue
+) -> dict[str, tuple[str, dict[tuple[int, int], float]]]:
+    """Give title -> (title as shown, wells with their numbers) of every plate, in natural order."""
     plates: dict[tuple[str, ...], tuple[str, dict[tuple[int, int], float]]] = {}
     for summary in summaries:
         place = parse_well(summary.group.get("well", ""))
@@ -46,17 +67,13 @@ def plate_pictures(summaries: Sequence[GroupSummary], *, value: PlateValue = "me
         rest = {column: text for column, text in summary.group.items() if column != "well"}
         _, wells = plates.setdefault(tuple(rest.values()), (group_title(rest), {}))
         wells[place] = number
-    if not plates:
-        return {}
-    values = [number for _, wells in plates.values() for number in wells.values()]
-    shape = plate_format([place for _, wells in plates.values() for place in wells])
-    limits = scale_limits(values)
-    pictures: dict[str, NDArray[np.uint8]] = {}
+    titled: dict[str, tuple[str, dict[tuple[int, int], float]]] = {}
     for _, (title, wells) in sorted(plates.items(), key=lambda item: natural_order(item[0])):
-        # values with a comma in them may give two plates one title
-        unique = title if title not in pictures else f"{title} ({len(pictures) + 1})"
-        pictures[unique] = plate_picture(wells, title=title, measure=_TITLES[value], limits=limits, shape=shape)
-    return pictures
+        unique, twin = title, 2
+        while unique in titled:  # values with a comma in them may give two plates one title
+            unique, twin = f"{title} ({twin})", twin + 1
+        titled[unique] = title, wells
+    return titled
 
 
 def plate_picture(

@@ -17,7 +17,7 @@ from cellmonai.workflows.counting.empty import warn_without_cells
 from cellmonai.workflows.counting.every_plane import count_all
 from cellmonai.workflows.counting.failures import nothing_worked, warn_of_failures
 from cellmonai.workflows.counting.files import output_names
-from cellmonai.workflows.counting.groups import groups_of
+from cellmonai.workflows.counting.groups import groups_of, remove_old_plates
 from cellmonai.workflows.counting.inputs import find_masks
 from cellmonai.workflows.counting.landscape import landscape_of
 from cellmonai.workflows.counting.masks import MaskReader
@@ -84,6 +84,7 @@ def count(
         _refuse_outputs(plan)
         with folder_lock(settings.output):
             if settings.overwrite:  # old tables must not describe a folder that is being rewritten
+                remove_old_plates(settings.output)
                 for name in settings.tables:
                     (settings.output / name).unlink(missing_ok=True)
             done = count_all(plan, seen.failures, found.failed, reporter)

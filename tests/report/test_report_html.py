@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import re
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
@@ -14,15 +15,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from painting import Disc, paint
+from PIL import Image
 
 from cellmonai.core.errors import OutputError
 from cellmonai.core.progress import Warned
+from cellmonai.core.text import printable
 from cellmonai.report.counts import ImageCount
 from cellmonai.report.html.charts import bin_names, draw_histogram, histogram_of_counts, histogram_of_sizes
 from cellmonai.report.html.data import PlatePicture, ReportData, ReportImage
+from cellmonai.report.html.elements import element
 from cellmonai.report.html.methods import methods_of
 from cellmonai.report.html.page import MOST_BYTES, render_report, write_report
-from cellmonai.report.html.thumbnails import MOST_PICTURES, PictureChoice, data_uri, thumbnail
+from cellmonai.report.html.png import indexed_png
+from cellmonai.report.html.thumbnails import MASK_COLOURS, MOST_PICTURES, PictureChoice, data_uri, thumbnail
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -399,6 +404,13 @@ def test_a_histogram_is_drawn_with_its_axes_and_its_median() -> None:
     assert max(heights) == 2 * min(heights)
 
 
+@given(st.text(), st.text())
+def test_an_element_holds_its_words_and_nothing_else(words: str, value: str) -> None:
+    page = Page(element("p", words, element("b", [words, None]), title=value, hidden=True, id=None))
+    assert page.tags == [("p", {"title": printable(value), "hidden": None}), ("b", {})]
+    assert "".join(page.words) == printable(words) * 2
+
+
 # ------------------------------------------------------------------------------------------------------- thumbnails
 
 
@@ -413,14 +425,27 @@ def test_a_thumbnail_shows_the_image_with_outlines() -> None:
 
 
 def test_small_images_are_enlarged_by_a_whole_number() -> None:
-    assert thumbnail(None, np.zeros((100, 60), np.int32)).shape == (500, 300, 3)
+    assert thumbnail(None, np.zeros((100, 60), np.int32)).shape == (500, 300)
 
 
 def test_without_an_image_the_cells_are_grey() -> None:
     labels = paint([Disc(200, 200, 90)], (400, 400))
-    picture = thumbnail(None, labels)
+    picture = MASK_COLOURS[thumbnail(None, labels)]
     assert picture[200, 200].tolist() == [120, 120, 120]
     assert picture[5, 5].tolist() == [18, 18, 18]
+
+
+def test_without_an_image_touching_cells_get_lines_of_different_colours() -> None:
+    labels = np.zeros((400, 400), np.int32)
+    labels[100:200, 100:200], labels[100:200, 200:300] = 1, 5  # the same modulo the colours
+    picture = thumbnail(None, labels)
+    assert len({0, 1, int(picture[150, 199]), int(picture[150, 200])}) == 4
+    far = labels.astype(np.int64) * 10**12
+    assert (thumbnail(None, far)[:, :150] == picture[:, :150]).all()
+
+
+def test_cells_without_any_background_are_all_drawn_as_cells() -> None:
+    assert set(thumbnail(None, np.full((400, 400), 10**9)).ravel().tolist()) == {1}
 
 
 class Strips:
@@ -471,3 +496,28 @@ def test_a_picture_of_a_mask_is_kept_without_loss() -> None:
     uri = data_uri(thumbnail(None, paint([Disc(200, 200, 90)], (400, 400))), 40_000)
     assert uri.startswith("data:image/png;base64,")
     assert len(uri) < 4_000
+
+
+def test_the_picture_of_a_mask_holds_the_colours_it_was_drawn_in() -> None:
+    picture = thumbnail(None, paint([Disc(200, 200, 90), Disc(200, 60, 40)], (400, 400)))
+    data = base64.b64decode(data_uri(picture, 40_000).partition(",")[2])
+    assert (np.asarray(Image.open(io.BytesIO(data)).convert("RGB")) == MASK_COLOURS[picture]).all()
+
+
+@given(st.integers(1, 9), st.integers(1, 9), st.integers(1, 16), st.integers(0, 2**32))
+def test_a_picture_of_few_colours_reads_back_as_it_was(height: int, width: int, colours: int, seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    palette = generator.integers(0, 256, (colours, 3)).astype(np.uint8)
+    numbers = generator.integers(0, colours, (height, width)).astype(np.uint8)
+    with Image.open(io.BytesIO(indexed_png(numbers, palette))) as read:
+        assert (np.asarray(read.convert("RGB")) == palette[numbers]).all()
+
+
+def test_a_picture_of_too_many_colours_is_refused() -> None:
+    with pytest.raises(ValueError, match="at most 16"):
+        indexed_png(np.zeros((2, 2), np.uint8), np.zeros((17, 3), np.uint8))
+
+
+def test_a_picture_of_a_mask_keeps_to_its_bytes_too() -> None:
+    noise = np.random.default_rng(0).integers(0, len(MASK_COLOURS), (400, 400)).astype(np.uint8)
+    assert len(data_uri(noise, 20_000)) <= 20_000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,23 +13,24 @@ from cellmonai.measure.audits.estimates import StratumSample, guaranteed_interva
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_NORMAL_95 = 1.959963984540054
 _LEAST_OF_A_STRATUM = 2  # one unit has no spread
 _DRAWS = 15  # the median half-width over so many made samples is steady to a few percent
 
 
-def normal_sample_size(standard_deviation: float, *, units: int, half_width: float) -> int:
-    """Give the sample size for a wished half-width of the 95 % normal interval of a total.
+def normal_sample_size(standard_deviation: float, *, units: int, half_width: float, level: float = 0.95) -> int:
+    """Give the sample size for a wished half-width of the normal interval of a total.
 
     Parameters
     ----------
     standard_deviation : of the errors of the units, from a pilot
     units : how many units there are
     half_width : in cells of the total, above 0
+    level : of the interval, in (0, 1)
 
     Returns
     -------
-    n₀ / (1 + n₀ / N) with n₀ = (1.96 · N · standard_deviation / half_width)², rounded up; at least 2, at most N
+    n₀ / (1 + n₀ / N) with n₀ = (z · N · standard_deviation / half_width)², rounded up, z the normal
+    quantile (1.96 for 95 %); at least 2, at most N
 
     References
     ----------
@@ -36,7 +38,8 @@ def normal_sample_size(standard_deviation: float, *, units: int, half_width: flo
     """
     if half_width <= 0.0:
         raise ValueError(f"half_width is {half_width}, expected more than 0")
-    endless = (_NORMAL_95 * units * standard_deviation / half_width) ** 2
+    quantile = NormalDist().inv_cdf((1.0 + level) / 2.0)
+    endless = (quantile * units * standard_deviation / half_width) ** 2
     return min(max(math.ceil(endless / (1.0 + endless / units)), _LEAST_OF_A_STRATUM), units)
 
 

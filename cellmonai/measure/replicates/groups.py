@@ -68,7 +68,7 @@ class GroupSummary:
     sd : standard deviation between the means of units (n - 1)
     field_sd : standard deviation between fields (n - 1), whatever unit they belong to
     sampling_low, sampling_high : interval of `mean` from the spread between units alone, see `interval_kind`
-    interval_kind : key of `group_intervals.INTERVAL_KINDS`
+    interval_kind : key of `replicates.intervals.INTERVAL_KINDS`
     area_mm2 : analysed area of all fields together
     density_per_mm2, density_low, density_high : cells per mm² of analysed area, sum by sum, and its interval
     warning : a sentence, where the numbers cannot be taken at face value
@@ -136,7 +136,7 @@ def summarise_groups(
     -----
     The unit of replication of a treatment is the well or the animal, not the field: fields of one well are averaged
     before anything else, so that many fields of few wells do not look like much evidence (Lazic 2010, BMC Neuroscience
-    11:5). One unit gives a mean and a warning, never an interval. The intervals are those of `group_intervals`.
+    11:5). One unit gives a mean and a warning, never an interval. The intervals are those of `replicates.intervals`.
     """
     return tuple(
         _summary(level, key, members, confidence)

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _PAIRS_AT_A_TIME = 1 << 20
-_FINEST = 4.0  # buckets begin at a quarter of the mean spacing, so that crowds in one corner stay cheap
+_MOST_PER_BUCKET = 4.0  # points that a point shares its bucket with on average, to begin with
+_MOST_HALVINGS = 20  # keeps the numbers of buckets within int64
 
 
 def nearest_distances(y: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -36,7 +37,7 @@ def nearest_distances(y: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray
     extent = max(float(np.ptp(y)), float(np.ptp(x)))
     if extent == 0:
         return np.zeros(y.size)
-    width = extent / np.sqrt(y.size) / _FINEST
+    width = _first_width(y, x, extent)
     open_ = np.arange(y.size)
     while open_.size:
         nearest[open_] = _within_buckets(y, x, open_, width)
@@ -44,6 +45,20 @@ def nearest_distances(y: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray
         width *= 2
     distance: NDArray[np.float64] = np.sqrt(nearest)
     return distance
+
+
+def _first_width(y: NDArray[np.float64], x: NDArray[np.float64], extent: float) -> float:
+    """Give a width of buckets at which few points share one, however crowded they lie in a part of the plane."""
+    width = extent / np.sqrt(y.size)
+    for _ in range(_MOST_HALVINGS):
+        row, column = (((axis - axis.min()) // width).astype(np.int64) for axis in (y, x))
+        bucket = np.sort(row * (int(column.max()) + 1) + column)
+        starts = np.flatnonzero(np.diff(bucket, prepend=-1))
+        crowd = np.diff(starts, append=bucket.size)
+        if float((crowd * crowd).sum()) <= _MOST_PER_BUCKET * y.size:
+            break
+        width /= 2
+    return float(width)
 
 
 def _within_buckets(
@@ -93,5 +108,5 @@ def _portions(count: NDArray[np.intp]) -> list[tuple[int, int]]:
     """Cut points into portions with a bounded number of pairs."""
     total = np.cumsum(count)
     marks = np.arange(_PAIRS_AT_A_TIME, int(total[-1]) + 1, _PAIRS_AT_A_TIME)
-    cuts = [0, *np.unique(np.searchsorted(total, marks)).tolist(), count.size]
+    cuts = [0, *np.searchsorted(total, marks).tolist(), count.size]
     return [(low, high) for low, high in pairwise(cuts) if high > low]

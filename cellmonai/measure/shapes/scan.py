@@ -30,7 +30,7 @@ class Scanned:
     Parameters
     ----------
     label : int64, shape (N,)
-    table : int64, shape (N, 13), see `measure.tally`
+    table : int64, shape (N, 13), see `shapes.tally`
     place : intp, shape (N,), what `corners` calls the labels
     corners : of the convex hulls, or None when they were not wanted
     values : float64, shape (C, N), sums of the image's values; C is 0 without an image

@@ -40,7 +40,7 @@ class Moments:
 
 
 def moments_of(table: NDArray[np.int64]) -> Moments:
-    """Turn whole-number sums, int64, shape (N, 13), see `measure.tally`, into moments.
+    """Turn whole-number sums, int64, shape (N, 13), see `shapes.tally`, into moments.
 
     Sums are moved to each object's own box corner and stay integers until the last division, so that an object far from
     the image's origin keeps all its digits. Sums that wrapped at 2⁶⁴ unwrap by that.

@@ -25,8 +25,7 @@ class ReportImage:
     row : what was counted
     areas_px : areas of its cells in px, shape (N,), for the histogram of sizes
     pixel_size_um : (y, x), or None where unknown; sizes are shown in µm² where every image knows it
-    thumbnail : uint8, (h, w, 3) RGB as `html_thumbnails.thumbnail` gives it, or None; at most
-        `html_thumbnails.MOST_PICTURES` of them are shown
+    thumbnail : as `thumbnails.thumbnail` gives it, or None; at most `thumbnails.MOST_PICTURES` of them are shown
     picture_file : the overlay in full size, relative to the report, which the thumbnail links to
     """
 

@@ -5,11 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from cellmonai.report.html.elements import NOTHING, Html, element, together
+from cellmonai.report.html.pictures import plate_figures
 from cellmonai.report.html.view import shortened
 from cellmonai.report.words import number, value_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from cellmonai.report.html.data import ReportData
+    from cellmonai.report.html.view import Limits
 
 _HEADS = {
     "sum": "cells",
@@ -33,6 +38,33 @@ class GroupTable:
     numeric: tuple[bool, ...]
     rows: tuple[tuple[str, ...], ...]
     more: int
+
+
+def groups_part(data: ReportData, limits: Limits) -> Html:
+    """Give the plates and the tables of groups; empty where there is neither."""
+    if not data.groups and not data.plates:
+        return NOTHING
+    about = "Sampling intervals hold the spread between what is counted only; errors of the counting itself are not in "
+    return together(
+        plate_figures(data, limits),
+        [_drawn(table) for table in group_tables(data.groups, limits.group_rows)],
+        element("p", about, "them.", class_="soft") if data.groups else None,
+    )
+
+
+def _drawn(table: GroupTable) -> Html:
+    classes = ["n" if numeric else None for numeric in table.numeric]
+    heads = [element("th", head, scope="col", class_=n) for head, n in zip(table.heads, classes, strict=True)]
+    rows = [
+        element("tr", [element("td", cell, class_=n) for cell, n in zip(row, classes, strict=True)])
+        for row in table.rows
+    ]
+    whole = element("table", element("thead", element("tr", heads)), element("tbody", rows), class_="sortable")
+    return together(
+        element("h3", f"By {table.title}") if table.title else None,
+        element("div", whole, class_="scroll", tabindex=0, role="region", aria_label=f"Groups {table.title}"),
+        element("p", f"{table.more:,} more in counts.json.", class_="soft") if table.more else None,
+    )
 
 
 def group_tables(groups: Sequence[Mapping[str, Any]], most_rows: int) -> list[GroupTable]:

@@ -46,6 +46,14 @@ _SPLITS = {
     "and columns.",
     "none": "Touching cells were not split: a cell is a connected region, diagonal contact included.",
 }
+_ALONG_MAPS = {
+    "auto": "Touching cells were split along {map}: each local maximum is the top of a basin, and two touching basins "
+    "were united where the lower maximum rose above the saddle between them by no more than 0.15, or 5 % of its own "
+    "height, whichever is more (relative persistence [persistence]).",
+    "markers": "Touching cells were split by a watershed from markers [watershed] on {map}; a local maximum was a "
+    "marker when it was the greatest within {distance} px in rows and columns.",
+}
+_NO_MAP = "distance transform"
 _BORDERS = {
     "keep": "Cells that touch the image border ({touching} of {cells}) were counted, which overestimates densities "
     "where images are small.",
@@ -135,7 +143,10 @@ def _split(parameters: Mapping[str, Any]) -> str:
     if split not in _SPLITS:
         return ""
     distance = parameters.get("min_distance_px", 5)
-    return _SPLITS[split].replace("{distance}", number(float(distance)))
+    landscape = parameters.get("landscape", _NO_MAP)
+    along_map = landscape != _NO_MAP and split in _ALONG_MAPS
+    text = (_ALONG_MAPS if along_map else _SPLITS)[split].replace("{distance}", number(float(distance)))
+    return text.replace("{map}", f"the {printable(str(landscape))} predicted by the network")
 
 
 def _filters(data: ReportData) -> list[str]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from cellmonai.images.rows import as_rows, strips
 from cellmonai.report.colours import colour_per_label, outline_palette
+from cellmonai.report.html.png import indexed_png
 from cellmonai.report.pictures import outlines, stretched
 
 if TYPE_CHECKING:
@@ -25,9 +26,15 @@ MOST_PICTURES = 200
 _SMALL_SIDE_PX = 512  # images that fit here twice are drawn larger, so that lines do not cover small cells
 _WIDE_LINES_FROM_PX = 14  # cells of this width in the picture stay visible within lines of 2 px
 _FIRST_PICTURES = MOST_PICTURES * 3 // 4
-_FEW_COLOURS = 32  # pictures of masks alone; PNG keeps them sharp and small
+_FEW_COLOURS = 32  # plates as heat maps; PNG keeps them sharp and small
 _QUALITIES = (85, 72, 58, 42)
-_BACKGROUND_GREY, _CELL_GREY = 18, 120
+
+MASK_COLOURS: NDArray[np.uint8] = np.concatenate(
+    [np.array([[18, 18, 18], [120, 120, 120]], np.uint8), outline_palette(bright=False)]
+)
+"""The colours of pictures of masks alone, (n, 3): background, cells, then the lines around cells."""
+
+_CELL, _FIRST_LINE = 1, 2
 
 
 class ChannelRows(Protocol):
@@ -80,8 +87,9 @@ def thumbnail(
 
     Returns
     -------
-    uint8, (h, w, 3), RGB. The longer side is `max_side_px` where the image is larger; small images are enlarged by a
-    whole number to at most 512 px, so that lines do not hide small cells.
+    uint8: (h, w, 3), RGB; without an image (h, w), numbers of `MASK_COLOURS`. The longer side is `max_side_px` where
+    the image is larger; small images are enlarged by a whole number to at most 512 px, so that lines do not hide small
+    cells.
 
     Raises
     ------
@@ -97,18 +105,15 @@ def thumbnail(
     if image is not None and tuple(image.shape[1:]) != tuple(rows.shape):
         raise ValueError(f"image has shape {image.shape} and the labels {rows.shape}, expected (C, Y, X), (Y, X)")
     height, width = _size(rows.shape, max_side_px)
-    shown = _sampled(rows, height, width)
-    if image is None:
-        grey = np.where(shown > 0, _CELL_GREY, _BACKGROUND_GREY).astype(np.uint8)
-        picture = np.repeat(grey[:, :, None], 3, axis=2)
-    else:
-        picture = _resized(stretched(_reduced(image, max(1, max(rows.shape) // max_side_px))), height, width)
+    shown = _with_small_numbers(_sampled(rows, height, width))
     line = outlines(shown, width_px=2 if _typical_side_px(shown) >= _WIDE_LINES_FROM_PX else 1)
+    if image is None:
+        drawn = (shown > 0).astype(np.uint8) * np.uint8(_CELL)
+        drawn[line] = _FIRST_LINE + colour_per_label(shown, len(MASK_COLOURS) - _FIRST_LINE)[shown[line]]
+        return drawn
+    picture = _resized(stretched(_reduced(image, max(1, max(rows.shape) // max_side_px))), height, width)
     palette = outline_palette(bright=float(np.median(picture)) > 127)
-    small = (
-        np.unique(shown, return_inverse=True)[1].reshape(shown.shape) if shown.max(initial=0) > shown.size else shown
-    )
-    picture[line] = palette[colour_per_label(small, len(palette))[small[line]]]
+    picture[line] = palette[colour_per_label(shown, len(palette))[shown[line]]]
     return picture
 
 
@@ -117,13 +122,16 @@ def data_uri(picture: NDArray[np.uint8], max_bytes: int) -> str:
 
     Parameters
     ----------
-    picture : uint8, (h, w, 3), RGB
+    picture : uint8: (h, w, 3), RGB, or (h, w), numbers of `MASK_COLOURS`
     max_bytes : length of the URI; never less than a JPEG of 16 px needs
     """
+    room = max(max_bytes - 30, 0) * 3 // 4  # base64 writes four characters for three bytes
+    if picture.ndim == 2:
+        flat = indexed_png(picture, MASK_COLOURS)
+        return _uri("image/png", flat) if len(flat) <= room else data_uri(MASK_COLOURS[picture], max_bytes)
     from PIL import Image
 
     image = Image.fromarray(np.ascontiguousarray(picture))
-    room = max(max_bytes - 30, 0) * 3 // 4  # base64 writes four characters for three bytes
     if image.getcolors(_FEW_COLOURS) is not None:
         flat = _saved(image.quantize(_FEW_COLOURS), format="PNG", compress_level=3)
         if len(flat) <= room:
@@ -154,9 +162,18 @@ def _size(shape: tuple[int, ...], max_side_px: int) -> tuple[int, int]:
     return height, width
 
 
+def _with_small_numbers(labels: NDArray[Any]) -> NDArray[Any]:
+    """Give the labels numbered anew where they are so great that a table with a place for each would be large."""
+    if labels.max(initial=0) <= labels.size:
+        return labels
+    # the 0 in front stays the background, even where there is none
+    return np.unique(np.append(0, labels), return_inverse=True)[1][1:].reshape(labels.shape)
+
+
 def _typical_side_px(labels: NDArray[Any]) -> float:
     """Give the side of a square with the median area of the drawn cells."""
-    areas = np.unique(labels[labels != 0], return_counts=True)[1]
+    areas = np.bincount(labels.ravel())[1:]
+    areas = areas[areas > 0]
     return float(np.sqrt(np.median(areas))) if areas.size else 0.0
 
 
@@ -171,7 +188,7 @@ def _sampled(rows: Rows, height: int, width: int) -> NDArray[Any]:
     for top, bottom in strips((rows.shape[0], rows.shape[1])):
         here = wanted[(wanted >= top) & (wanted < bottom)]
         if here.size:
-            parts.append(rows.rows(top, bottom)[np.ix_(here - top, columns)])
+            parts.append(rows.rows(top, bottom).take(here - top, axis=0).take(columns, axis=1))
     return np.concatenate(parts) if parts else np.zeros((height, width), np.int32)
 
 

@@ -1,4 +1,4 @@
-"""What the template prints: every part of the report in words and numbers, cut where there is too much."""
+"""What the page shows: every part of the report in words and numbers, cut where there is too much."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ _SHOWN_UNITS = 8
 _ROUNDING = 1e-6  # cells; ends of intervals are sums of numbers of that many digits
 
 
-def read_audit(path: Path, *, half_width: str | None = None) -> AuditResult:
+def read_audit(path: Path, *, half_width: str | None = None, level: float = LEVEL) -> AuditResult:
     """Read a filled sheet and the record beside it, and work out the total.
 
     Parameters
@@ -38,9 +38,12 @@ def read_audit(path: Path, *, half_width: str | None = None) -> AuditResult:
     path : audit.csv, or the folder it lies in, or the output folder of `count` above that
     half_width : a wish, in cells as "200" or "+-200", or in percent of the total as "5%"; the answer tells how many
         units it takes
+    level : of the intervals, in (0, 1)
 
     Raises
     ------
+    ValueError
+        The level is out of range.
     InputError
         The sheet or the record cannot be read, they do not belong together, the record was changed, nothing was filled
         in, or a count is missing between others.
@@ -49,11 +52,16 @@ def read_audit(path: Path, *, half_width: str | None = None) -> AuditResult:
     """
     sheet = read_sheet(_sheet_at(path))
     record = read_record(sheet.path.with_name("audit.json"))
-    return result_of(sheet.path, record, _counts(sheet, record), half_width=half_width)
+    return result_of(sheet.path, record, _counts(sheet, record), half_width=half_width, level=level)
 
 
 def result_of(
-    sheet: Path, record: AuditRecord, counts: Mapping[int, int], *, half_width: str | None = None
+    sheet: Path,
+    record: AuditRecord,
+    counts: Mapping[int, int],
+    *,
+    half_width: str | None = None,
+    level: float = LEVEL,
 ) -> AuditResult:
     """Work out what the counts of the first units of a draw say about all of them.
 
@@ -62,7 +70,7 @@ def result_of(
     sheet : where the counts come from, for messages
     record : what was drawn
     counts : number of the unit, 1 to n without gaps in the order of the draw -> true count
-    half_width : as in `read_audit`
+    half_width, level : as in `read_audit`
 
     Raises
     ------
@@ -79,7 +87,7 @@ def result_of(
             "too few counts: not every stratum has one yet", where=str(sheet), cure="count some units more"
         )
     ai_total = int(record.frame.counts.sum())
-    ends, normal = guaranteed_interval(strata, level=LEVEL), normal_interval(strata, level=LEVEL)
+    ends, normal = guaranteed_interval(strata, level=level), normal_interval(strata, level=level)
     seen = sum(unit.true_count for unit in counted)
     return AuditResult(
         sheet=sheet,
@@ -88,8 +96,9 @@ def result_of(
         total=ai_total + error,
         interval=None if ends is None else _whole(ai_total + ends[0], ai_total + ends[1], least=seen),
         normal=None if normal is None else (ai_total + normal[0], ai_total + normal[1]),
-        most_wrong=most_wrong_units(strata, level=LEVEL),
-        sizes=_sizes(strata, _wishes(half_width, ai_total + error, ends)),
+        most_wrong=most_wrong_units(strata, level=level),
+        sizes=_sizes(strata, _wishes(half_width, ai_total + error, ends), level),
+        level=level,
     )
 
 
@@ -176,15 +185,15 @@ def _wish(text: str, total: float) -> float:
     return value
 
 
-def _sizes(strata: Sequence[StratumSample], wishes: Sequence[float]) -> tuple[SampleSize, ...]:
+def _sizes(strata: Sequence[StratumSample], wishes: Sequence[float], level: float) -> tuple[SampleSize, ...]:
     units = sum(stratum.units for stratum in strata)
     fits = all(stratum.within_bound for stratum in strata)
     varied = math.sqrt(sum(s.units * float(s.errors.var(ddof=1)) if s.errors.size > 1 else 0.0 for s in strata) / units)
     return tuple(
         SampleSize(
             half_width=wish,
-            betting=betting_sample_size(strata, half_width=wish, level=LEVEL) if fits else None,
-            normal=normal_sample_size(varied, units=units, half_width=wish) if varied else None,
+            betting=betting_sample_size(strata, half_width=wish, level=level) if fits else None,
+            normal=normal_sample_size(varied, units=units, half_width=wish, level=level) if varied else None,
         )
         for wish in wishes
     )

@@ -16,8 +16,11 @@ from cellmonai.workflows.auditing.frame import AuditFrame, draw_units
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
 SCHEMA = "cellmonai.audit-draw/1"
-_MOST_BYTES = 1 << 30
+_MOST_BYTES = 1 << 28  # millions of units
+_LARGEST = 1 << 31  # of a side in px, a bound, or a count
 _COLUMNS = ("field", "row0", "column0", "row1", "column1", "stratum", "ai_count")
 
 
@@ -119,11 +122,11 @@ def read_record(path: Path) -> AuditRecord:
 def _parsed(document: dict[str, Any]) -> AuditRecord:
     units = np.array(document["units"], np.int64)
     names = tuple((str(name), str(plane), int(rows), int(columns)) for name, plane, rows, columns in document["fields"])
-    if units.ndim != 2 or units.shape[1] != len(_COLUMNS) or (units < 0).any() or units[:, 0].max() >= len(names):
-        raise ValueError(f"units are {units.shape}")
+    _check_units(units, np.array([field[2:] for field in names], np.int64))
     frame = AuditFrame(names, units[:, :5], units[:, 6], units[:, 5])
     sizes, bounds = (tuple(int(number) for number in document[key]) for key in ("sizes", "bounds"))
     fits = len(sizes) == len(bounds) == len(frame.stratum_units) and min(sizes) >= 1 and min(bounds) >= 1
+    fits = fits and max(bounds) <= _LARGEST
     if not fits or any(size > n for size, n in zip(sizes, frame.stratum_units, strict=True)):
         raise ValueError(f"sizes {sizes} and bounds {bounds} do not fit {frame.stratum_units}")
     drawn = tuple(int(unit) for unit in document["drawn"])
@@ -131,10 +134,22 @@ def _parsed(document: dict[str, Any]) -> AuditRecord:
     return AuditRecord(frame, unit, int(document["seed"]), given, sizes, bounds, drawn)
 
 
+def _check_units(units: NDArray[np.int64], sides: NDArray[np.int64]) -> None:
+    """Refuse numbers that no draw writes, before any array is made as large as they say."""
+    if units.ndim != 2 or units.shape[1] != len(_COLUMNS) or not len(units) or (units < 0).any():
+        raise ValueError(f"units are {units.shape}")
+    field, row0, column0, row1, column1, stratum, count = units.T
+    if field.max() >= len(sides) or stratum.max() >= len(units) or max(sides.max(), count.max()) > _LARGEST:
+        raise ValueError("a field, a stratum, a side or a count is beyond what there can be")
+    inside = (row0 < row1) & (row1 <= sides[field, 0]) & (column0 < column1) & (column1 <= sides[field, 1])
+    if not inside.all():
+        raise ValueError("a box is empty or not inside of its field")
+
+
 def _loaded(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > _MOST_BYTES:
-            raise InputError("the list of units is larger than 1 GiB", where=str(path), cure="draw a new audit")
+            raise InputError("the list of units is larger than 256 MiB", where=str(path), cure="draw a new audit")
         document = json.loads(path.read_text("utf-8"))
     except FileNotFoundError as error:
         raise InputError(

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from cellmonai.workflows.auditing.record import AuditRecord
 
 LEVEL = 0.95
+"""Of intervals, where no other is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +56,9 @@ class AuditResult:
     total : estimated number of cells in all units, without bias
     interval : betting interval of that number, whole numbers, both ends in it; None when void
     normal : the textbook interval beside it; None with fewer than two units in a stratum
-    most_wrong : units with an error, of all, at most (95 %)
+    most_wrong : units with an error, of all, at most (with the chance `level`)
     sizes : units to count for narrower intervals
+    level : chance at least with which the interval holds the true total
     """
 
     sheet: Path
@@ -67,6 +69,7 @@ class AuditResult:
     normal: tuple[float, float] | None
     most_wrong: int
     sizes: tuple[SampleSize, ...]
+    level: float = LEVEL
 
     @property
     def units(self) -> int:
@@ -124,11 +127,11 @@ class AuditResult:
             "partial": self.partial,
             "ai_total": self.ai_total,
             "total": _rounded(self.total),
-            "interval": None if ends is None else {**ends, "level": LEVEL, "method": "betting"},
+            "interval": None if ends is None else {**ends, "level": self.level, "method": "betting"},
             "interval_reason": self.interval_reason,
-            "normal_interval": None if normal is None else {**normal, "level": LEVEL, "label": NORMAL_LABEL},
+            "normal_interval": None if normal is None else {**normal, "level": self.level, "label": NORMAL_LABEL},
             "bounds": list(self.record.bounds),
-            "wrong_units": {"seen": self.wrong, "at_most": self.most_wrong, "of": self.units, "level": LEVEL},
+            "wrong_units": {"seen": self.wrong, "at_most": self.most_wrong, "of": self.units, "level": self.level},
             "sample_sizes": [
                 {"half_width": _rounded(s.half_width), "betting": s.betting, "normal": s.normal} for s in self.sizes
             ],

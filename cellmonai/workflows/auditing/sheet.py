@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _MOST_BYTES = 16 << 20
-_WHOLE_NUMBER = re.compile(r"([0-9]{1,7})(?:[.,]0*)?")
+_WHOLE_NUMBER = re.compile(r"([0-9]{1,7})(?:[.,]0{0,2})?")  # 1,000 is a thousand to some, so three zeros are no decimals
 _SHOWN = 30
 
 
@@ -93,13 +93,13 @@ def _row(path: Path, line: int, cells: dict[str, str]) -> SheetRow:
         raise InputError(
             f"row {line}, unit {unit}: the count is {shown!r}, expected a whole number, 0 or more",
             where=str(path),
-            cure="write the number of cells, and remarks into the column note",
+            cure="write the number of cells in digits alone, as 1000, and remarks into the column note",
         )
     return SheetRow(line, unit, count, cells.get("audit", "").strip())
 
 
 def _whole_number(cell: str) -> int | None:
-    """Read 12, 12.0 or 12,0; nothing else is surely the number that was meant."""
+    """Read 12, 12.0 or 12,00; nothing else is surely the number that was meant."""
     match = _WHOLE_NUMBER.fullmatch(cell.strip())
     return int(match[1]) if match else None
 

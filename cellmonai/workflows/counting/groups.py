@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from cellmonai.core.files import refuse_existing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
+    from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
@@ -19,7 +21,16 @@ if TYPE_CHECKING:
     from cellmonai.workflows.counting.settings import CountSettings
     from cellmonai.workflows.grouping.plan import GroupPlan
 
-_PLATE_NAME = "plate*.png"
+_PLATE_NAME = re.compile(r"plate(_.*_[0-9]{2,})?\.png")  # no `_overlay.png` and no `_labels.tif` of a mask fits it
+_LONGEST_TITLE = 50  # letters of up to four bytes; a name has 255
+_MOST_BYTES = 1 << 28
+
+
+class PlateFile(NamedTuple):
+    """A plate as it was drawn, and the name of its file in the output folder."""
+
+    name: str
+    picture: NDArray[np.uint8]
 
 
 def groups_of(names: Sequence[str], settings: CountSettings, reporter: Reporter) -> GroupPlan | None:
@@ -39,9 +50,21 @@ def groups_of(names: Sequence[str], settings: CountSettings, reporter: Reporter)
     plan = plan_groups(names, pattern=settings.name_pattern, sheet=settings.sheet, group_by=settings.group_by)
     for sentence in plan.notes:
         reporter.note(sentence)
-    old = sorted(settings.output.glob(_PLATE_NAME)) if settings.output.is_dir() else []
-    refuse_existing(old, overwrite=settings.overwrite)
+    refuse_existing((settings.output / name for name in plate_files(plan).values()), overwrite=settings.overwrite)
     return plan
+
+
+def remove_old_plates(folder: Path) -> None:
+    """Remove the plates that an earlier run says it wrote, which a new one may not name again; nothing else is ours."""
+    record = folder / "counts.json"
+    try:
+        outputs = json.loads(record.read_text("utf-8"))["outputs"] if record.stat().st_size < _MOST_BYTES else []
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return
+    names = [str(path).replace("\\", "/").rpartition("/")[2] for path in outputs] if isinstance(outputs, list) else []
+    for name in names:
+        if _PLATE_NAME.fullmatch(name) and (folder / name).is_file():
+            (folder / name).unlink()
 
 
 def summarised(plan: GroupPlan | None, counts: Sequence[ImageCount], reporter: Reporter) -> tuple[GroupSummary, ...]:
@@ -58,24 +81,29 @@ def summarised(plan: GroupPlan | None, counts: Sequence[ImageCount], reporter: R
     return summaries
 
 
-def write_group_files(summaries: Sequence[GroupSummary], settings: CountSettings) -> dict[str, NDArray[np.uint8]]:
+def write_group_files(
+    summaries: Sequence[GroupSummary], plan: GroupPlan, settings: CountSettings
+) -> dict[str, PlateFile]:
     """Write `groups.csv` and a heat map of every plate; give the heat maps by their titles."""
     from cellmonai.images.write import write_png
     from cellmonai.report.groups import write_groups
     from cellmonai.report.plate import plate_pictures
 
     write_groups(settings.output / "groups.csv", summaries, overwrite=settings.overwrite)
-    for old in settings.output.glob(_PLATE_NAME):  # without --overwrite these were refused
-        old.unlink()
-    plates = plate_pictures(summaries)
-    for name, picture in zip(plate_names(plates), plates.values(), strict=True):
-        write_png(settings.output / name, picture, overwrite=settings.overwrite)
+    names = plate_files(plan)
+    plates = {title: PlateFile(names[title], picture) for title, picture in plate_pictures(summaries).items()}
+    for plate in plates.values():
+        write_png(settings.output / plate.name, plate.picture, overwrite=settings.overwrite)
     return plates
 
 
-def plate_names(plates: Mapping[str, object]) -> list[str]:
-    """Give a file name for every plate, by its title as far as that can stand in a name."""
-    if len(plates) == 1:
-        return ["plate.png"]
-    tidy = [re.sub(r"[^\w.+-]+", "-", title).strip(".-")[:80] for title in plates]
-    return [f"plate_{number:02}{'_' * bool(word)}{word}.png" for number, word in enumerate(tidy, start=1)]
+def plate_files(plan: GroupPlan) -> dict[str, str]:
+    """Give a file name for the plate of every title, as far as that can stand in a name; known before the count."""
+    from cellmonai.measure.replicates.groups import summarise_groups
+    from cellmonai.report.plate import plate_titles
+
+    titles = plate_titles(summarise_groups([plan.field_count(name, 0) for name in plan.attributes], plan.levels))
+    if len(titles) == 1:
+        return {titles[0]: "plate.png"}
+    tidy = [re.sub(r"[^\w.+-]+", "-", title).strip(".-")[:_LONGEST_TITLE] for title in titles]
+    return {title: f"plate_{tidy[at]}_{at + 1:02}.png" for at, title in enumerate(titles)}

@@ -10,19 +10,18 @@ from cellmonai.core.files import sha256_of, write_json
 from cellmonai.report.counts import write_counts
 from cellmonai.workflows.counting.audit import drawn_audit
 from cellmonai.workflows.counting.failures import code_of
-from cellmonai.workflows.counting.groups import plate_names, summarised, write_group_files
+from cellmonai.workflows.counting.groups import summarised, write_group_files
 from cellmonai.workflows.counting.result import CountResult
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
     from cellmonai.core.progress import Reporter
     from cellmonai.core.record import RunRecord
     from cellmonai.workflows.auditing.draw import AuditDraw
     from cellmonai.workflows.counting.every_plane import Counted
+    from cellmonai.workflows.counting.groups import PlateFile
     from cellmonai.workflows.counting.plan import CountPlan
 
 _UNFINISHED = "a run of cellmonai infer never finished, and images may be missing"
@@ -49,7 +48,7 @@ def write_results(
     settings = plan.settings
     counts = tuple(plane.count for plane in done.planes)
     groups = summarised(plan.groups, counts, reporter)
-    plates = write_group_files(groups, settings) if plan.groups is not None else {}
+    plates = write_group_files(groups, plan.groups, settings) if plan.groups is not None else {}
     audit = drawn_audit(done.planes, settings, reporter)
     result = CountResult(
         inputs=tuple(str(path) for path in inputs),
@@ -102,9 +101,9 @@ def _write_parquet(done: Counted, path: Path, *, overwrite: bool) -> None:
 
 
 def _outputs(
-    done: Counted, plan: CountPlan, plates: Mapping[str, NDArray[np.uint8]], audit: AuditDraw | None
+    done: Counted, plan: CountPlan, plates: Mapping[str, PlateFile], audit: AuditDraw | None
 ) -> tuple[str, ...]:
-    names = [*plan.settings.tables, *plate_names(plates)]
+    names = [*plan.settings.tables, *(plate.name for plate in plates.values())]
     names += [name for plane in done.planes for name in plane.count.outputs]
     written = [(plan.settings.output / name).as_posix() for name in names]
     return (*written, *(path.as_posix() for path in (audit.outputs if audit else ())))
@@ -133,7 +132,7 @@ def _write_report(
     result: CountResult,
     done: Counted,
     plan: CountPlan,
-    plates: Mapping[str, NDArray[np.uint8]],
+    plates: Mapping[str, PlateFile],
     document: Mapping[str, Any],
 ) -> None:
     from cellmonai.report.html.data import PlatePicture, ReportData, ReportImage
@@ -157,7 +156,7 @@ def _write_report(
         warnings=result.warnings,
         failures=result.failures,
         groups=[group.as_json() for group in result.groups],
-        plates=[PlatePicture(title or "plate", picture) for title, picture in plates.items()],
+        plates=[PlatePicture(title or "plate", plate.picture) for title, plate in plates.items()],
         audit=result.audit.as_json() if result.audit else None,
         partial_reason=_UNFINISHED if any(row.is_partial for row in result.images) else None,
         interval_level=settings.level,
