@@ -124,7 +124,11 @@ def _summary(result: AuditResult) -> Table:
         table.add_row(f"{_percent(result.level)} interval", Text("void", style="bold yellow"), "see below")
     else:
         remark = f"holds if no {one} is off by more than {bounds}"
-        table.add_row(f"{_percent(result.level)} interval", _range(*result.interval), "every cell counted" if _census(result) else remark)
+        table.add_row(
+            f"{_percent(result.level)} interval",
+            _range(*result.interval),
+            "every cell counted" if _census(result) else remark,
+        )
     if result.normal is not None and not _census(result):
         table.add_row("normal interval", Text(_range(*result.normal), style="dim"), NORMAL_LABEL)
     table.add_row(f"{result.record.unit} with an error", f"{result.wrong:,} of {len(result.counted):,}", _wrong(result))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _ROWS_AT_A_TIME = 16_384
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = re.compile(r"""(^|[;\t\r\n])(?="*[=+\-@＝＋－＠]|(?<![;\t\r\n])[\t\r])""")  # noqa: RUF001 - what Excel runs too
 _DEFAULT_DECIMALS = 3
 
 
@@ -45,7 +46,8 @@ def write_csv(
     Notes
     -----
     Fixed decimals make files equal byte for byte across platforms. A text that a spreadsheet would run as a formula
-    (`= + - @`, tab or carriage return in front) gets a leading `'`; numbers stay numbers.
+    (`= + - @`, also full-width, tab or carriage return in front, or after a `;`, tab or line end) gets a leading `'`;
+    numbers stay numbers.
     """
     with atomic_file(path, overwrite=overwrite) as temporary, temporary.open("wb") as stream:
         stream.write(csv_head(columns))
@@ -81,16 +83,17 @@ def csv_rows(
 
 
 def safe_cell(text: str) -> str:
-    """Give a text as one CSV cell: formulas disarmed by a leading `'`, quoted where it holds commas, quotes, line ends.
+    """Give a text as one CSV cell: formulas disarmed by a `'`, quoted where it holds separators, quotes, line ends.
+
+    Where the list separator is `;` or a tab, a spreadsheet may cut the cell there: the parts are disarmed too.
 
     Examples
     --------
     >>> safe_cell("=1+1"), safe_cell('a "b", c')
     ("'=1+1", '"a ""b"", c"')
     """
-    if text.startswith(_FORMULA_STARTS):
-        text = "'" + text
-    if any(sign in text for sign in ',"\n\r'):
+    text = _FORMULA.sub(r"\1'", text)
+    if any(sign in text for sign in ',;"\t\n\r'):
         return '"' + text.replace('"', '""') + '"'
     return text
 

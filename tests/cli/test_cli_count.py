@@ -323,6 +323,47 @@ def test_every_option_reaches_the_settings(
     assert getattr(type(settings)(), name) != value
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--output", "o"], ["--overwrite"], ["--no-report"], ["--report"], ["--images", "i"], ["--kind", "auto"],
+        ["--no-fill-holes"], ["--audit", "30"], ["--audit-unit", "tiles"], ["--audit-strata", "1"],
+        ["--audit-seed", "7"], ["--allow-partial"], ["--threads", "1"], ["--memory", "2GiB"], ["--save", "rois"],
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_an_audit_that_was_counted_refuses_what_changes_nothing_about_it(words: list[str]) -> None:
+    result = CliRunner().invoke(app, ["count", "--audit-result", "audit.csv", *words])
+    option = words[0].replace("--no-", "--")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert f"error: {option}: changes nothing about an audit" in result.stderr
+
+
+def test_an_audit_that_was_counted_honours_the_others(tmp_path: Path) -> None:
+    masks(tmp_path, a=2, b=3, c=4)
+    (tmp_path / "images").mkdir()
+    for name in "abc":
+        tifffile.imwrite(tmp_path / "images" / f"{name}.tif", squares(2) // 2)
+    drawn = cellmonai(tmp_path, "count", "masks", "--images", "images", "--audit", "2", "--audit-unit", "fields")
+    assert drawn.returncode == 0, drawn.stderr
+    sheet = tmp_path / "counts" / "audit" / "audit.csv"
+    with sheet.open(newline="", encoding="utf-8") as stream:
+        lines = list(csv.DictReader(stream))
+    with sheet.open("w", newline="", encoding="utf-8") as stream:
+        table = csv.DictWriter(stream, list(lines[0]))
+        table.writeheader()
+        table.writerows(line | {"true_count": "3"} for line in lines)
+    words = ["count", "--audit-result", str(sheet), "--level", "0.8", "--quiet", "--debug"]
+    result = CliRunner().invoke(app, [*words, "--json"])
+    assert result.exit_code == 0, result.output
+    document = json.loads(result.stdout)
+    assert (document["interval"]["level"], document["wrong_units"]["level"]) == (0.8, 0.8)
+    assert "80 % interval" in CliRunner().invoke(app, words).stdout
+    refusal = CliRunner().invoke(app, ["count", "--audit-result", str(sheet), "--level", "0.7"])
+    assert refusal.exit_code == 2
+    assert "--level: the level is 0.7; give one of 0.8, 0.9, 0.95" in refusal.stderr
+
+
 HEAVY = {"torch", "monai", "ignite", "openvino", "scipy", "skimage", "zarr", "matplotlib", "pandas", "rich"}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from math import comb
 
 import numpy as np
@@ -49,6 +50,12 @@ def test_the_normal_interval_is_the_textbook_one() -> None:
 
 def test_the_normal_interval_has_no_width_when_no_error_was_seen() -> None:
     assert normal_interval([sample([0] * 30, units=1000)]) == (0.0, 0.0)
+
+
+def test_strata_counted_whole_lend_no_degrees_of_freedom() -> None:
+    part, whole = sample([0, 2, 4], units=12), sample([1] * 50, units=50)
+    low, high = normal_interval([part]) or (0.0, 0.0)
+    assert normal_interval([part, whole]) == pytest.approx((low + 50, high + 50))
 
 
 def test_one_unit_of_many_has_no_normal_interval() -> None:
@@ -108,6 +115,20 @@ def test_more_units_are_asked_for_a_narrower_interval() -> None:
     wide, narrow = (betting_sample_size(pilot, half_width=width) for width in (1300, 400))
     assert 25 <= wide <= 35
     assert 90 <= narrow <= 115
+
+
+@pytest.mark.parametrize("half_width", [200_000, 40_000, 8_000])
+def test_planning_for_a_slide_of_many_tiles_takes_a_moment(half_width: float) -> None:
+    pilot = [sample([0] * 55 + [1, -1, -2, 5, 3], units=200_000)]
+    start = time.process_time()
+    size = betting_sample_size(pilot, half_width=half_width)
+    assert time.process_time() - start < 1.5
+    assert 30 < size < 100_000
+
+
+def test_the_normal_sample_size_follows_the_level() -> None:
+    # n0 = (1.2816 · 1000 · 2 / 400)² = 41.06; n = 41.06 / 1.04106 = 39.4
+    assert normal_sample_size(2.0, units=1000, half_width=400, level=0.8) == 40
 
 
 def test_a_sample_as_large_as_asked_for_keeps_the_wish() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from cellmonai.core.errors import OutputError
 from cellmonai.report.counts import CellsFile, ImageCount, write_counts
 from cellmonai.report.tables import count_table
 
@@ -74,6 +76,30 @@ def test_cells_csv_joins_images_with_different_columns(tmp_path: Path) -> None:
     rows = read(tmp_path / "c.csv")
     assert [(r["image"], r["plane"], r["label"]) for r in rows] == [("a", "", "1"), ("a", "", "2"), ("b", "t1", "1")]
     assert [r["intensity_mean_0"] for r in rows] == ["", "", "0.500"]
+
+
+class _Full(io.FileIO):
+    """A file on a disk that is full from the first byte on."""
+
+    def write(self, content: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("fails", ["open", "head", "rows", "end"])
+def test_a_full_disk_is_an_error_that_names_the_table_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
+    def open_full(path: Path, mode: str) -> io.BufferedWriter:
+        if fails == "open":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return io.BufferedWriter(_Full(path, mode), buffer_size={"head": 1, "rows": 30, "end": 10_000}[fails])
+
+    monkeypatch.setattr(type(tmp_path), "open", open_full)
+    cells = CellsFile(tmp_path / "c.csv", ["label"], overwrite=False)
+    with pytest.raises(OutputError, match=r"c\.csv: cannot be written \(No space left on device\)") as error, cells:
+        cells.add("a", "", {"label": np.arange(100)})
+    assert error.value.exit_code == 5
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_table_has_a_total_and_thousands_separators() -> None:

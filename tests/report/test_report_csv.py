@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +14,9 @@ from cellmonai.report.csv import write_csv
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+FULL_WIDTH = [chr(ord(sign) + 0xFEE0) for sign in "=+-@"]
 
 
 def written(folder: Path, columns: dict, **options) -> str:  # noqa: ANN003
@@ -38,7 +42,7 @@ def test_truth_is_a_word_that_pandas_and_r_understand(tmp_path: Path) -> None:
     assert written(tmp_path, {"edge": np.array([True, False]), "odd": [None, True]}) == "edge,odd\ntrue,\nfalse,true\n"
 
 
-@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@x", "\tx", "\rx"])
+@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@x", "\tx", "\rx", *FULL_WIDTH])
 def test_a_name_that_a_spreadsheet_would_run_is_disarmed(tmp_path: Path, name: str) -> None:
     assert written(tmp_path, {"image": [name]}).removeprefix("image\n").lstrip('"').startswith("'" + name[0])
 
@@ -50,6 +54,23 @@ def test_any_other_name_survives_reading_back(tmp_path: Path, name: str) -> None
     written(tmp_path, {"image": [name], "count": [3]})
     with (tmp_path / "t.csv").open(newline="", encoding="utf-8") as stream:
         assert list(csv.reader(stream)) == [["image", "count"], [name, "3"]]
+
+
+@pytest.mark.parametrize("between", [";", "\t", "\n", "\r", '\n"', ';""'])
+@pytest.mark.parametrize("sign", ["=", "+", "-", "@", *FULL_WIDTH])
+def test_no_part_of_a_name_is_a_formula_where_another_separator_cuts_it(
+    tmp_path: Path, between: str, sign: str
+) -> None:
+    text = written(tmp_path, {"image": [f"a{between}{sign}1+1"]})
+    for part in re.split(r"[;\t\r\n]", text):
+        assert not part.strip('"').startswith(sign)
+    assert text.splitlines()[1].startswith('"a')
+
+
+@pytest.mark.parametrize("name", ["a;b", "a\tb", "a;1-2", "2+3", "x\n1=1"])
+def test_harmless_separators_are_quoted_and_nothing_is_added(tmp_path: Path, name: str) -> None:
+    text = written(tmp_path, {"image": [name]}).removeprefix("image\n")
+    assert text == (f'"{name}"\n' if re.search(r"[;\t\n]", name) else f"{name}\n")
 
 
 def test_a_name_that_is_no_text_is_escaped_instead_of_crashing(tmp_path: Path) -> None:

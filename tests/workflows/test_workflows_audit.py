@@ -463,7 +463,7 @@ def sheet(one_draw: AuditDraw) -> Any:  # noqa: ANN401 - a function
     [
         pytest.param("unit,picture,true_count,note,audit\n1,001.png,4,,MARK\n2,,5,,MARK\n3,,6,,MARK\n", id="as drawn"),
         pytest.param("\ufeffunit;true_count;note;audit\r\n1;4;;MARK\r\n2;5;;MARK\r\n3;6,0;;MARK\r\n", id="Excel"),
-        pytest.param('"unit","true_count","audit"\n"3","6.0","MARK"\n"1"," 4 ","MARK"\n"2","5.","MARK"\n', id="quoted"),
+        pytest.param('"unit","true_count","audit"\n"3","6.0","MARK"\n"1"," 4.00","MARK"\n"2","5.","MARK"\n', id="text"),
         pytest.param("unit\ttrue_count\taudit\n1\t4\tMARK\n2\t5\tMARK\n3\t6\tMARK\n\t\t\n", id="tabs"),
         pytest.param('Unit,true_count,note,Audit\n1,4,"a, b\nc",MARK\n2,5,=1+1,MARK\n3,6,<b>,MARK\n', id="notes"),
     ],
@@ -485,6 +485,8 @@ def test_other_encodings_are_read(sheet: Any, one_draw: AuditDraw) -> None:  # n
         pytest.param("unit,true_count,audit\n1,=3+4,MARK\n", "row 2, unit 1: the count is '=3+4'", id="formula"),
         pytest.param("unit,true_count,audit\n1,-4,MARK\n", "'-4'", id="negative"),
         pytest.param("unit,true_count,audit\n1,4.5,MARK\n", "'4.5'", id="half a cell"),
+        pytest.param('unit,true_count,audit\n1,"1,000",MARK\n', "row 2, unit 1: the count is '1,000'", id="thousand"),
+        pytest.param("unit;true_count;audit\n1;4;MARK\n2;1.000;MARK\n", "row 3, unit 2: the count is '1.000'", id="1.000"),
         pytest.param("unit,true_count,audit\n1,1e3,MARK\n", "'1e3'", id="exponent"),
         pytest.param("unit,true_count,audit\n1,٤,MARK\n", "expected a whole number", id="other digits"),
         pytest.param("unit,true_count,audit\n1,99999999999999999999,MARK\n", "expected a whole number", id="huge"),
@@ -549,6 +551,22 @@ def other_draw(document: dict[str, Any]) -> None:
     document["drawn"][0], document["drawn"][1] = document["drawn"][1], document["drawn"][0]
 
 
+def wild_stratum(document: dict[str, Any]) -> None:
+    document["units"][0][5] = 2**62
+
+
+def wild_box(document: dict[str, Any]) -> None:
+    document["units"][0][3] = 2**40
+
+
+def wild_side(document: dict[str, Any]) -> None:
+    document["fields"][0][2] = document["units"][0][3] = 2**62
+
+
+def wild_counts(document: dict[str, Any]) -> None:
+    document["units"][0][6] = document["units"][1][6] = 2**62
+
+
 def no_units(document: dict[str, Any]) -> None:
     document["units"] = []
 
@@ -565,6 +583,11 @@ def wild_field(document: dict[str, Any]) -> None:
         pytest.param(other_draw, True, "not those that the seed draws", id="the draw, signed again"),
         pytest.param(no_units, True, "not what count --audit writes", id="no units"),
         pytest.param(wild_field, True, "not what count --audit writes", id="a field that is not there"),
+        pytest.param(wild_stratum, True, "not what count --audit writes", id="a stratum beyond memory"),
+        pytest.param(wild_box, True, "not what count --audit writes", id="a box beyond its field"),
+        pytest.param(wild_side, True, "not what count --audit writes", id="a field beyond memory"),
+        pytest.param(wild_counts, True, "not what count --audit writes", id="counts beyond numbers"),
+        pytest.param(lambda d: d.update(bounds=[10**400]), True, "not what count --audit writes", id="endless bound"),
         pytest.param(lambda d: d.pop("sizes"), True, "not what count --audit writes", id="a key lost"),
         pytest.param(lambda d: d.update(schema="x"), True, "not what count --audit writes", id="another schema"),
         pytest.param(lambda d: d.update(bounds=["1"]), True, "belongs to another audit", id="the bound, signed again"),
@@ -667,6 +690,34 @@ def test_the_draw_is_told_in_one_line(tmp_path: Path) -> None:
     assert "2 of 48 tiles drawn; if they show no error, the total of 216 is known to ±" in said[0]
     assert "no tile is off by more than 10" in said[0]
     assert draw.as_json()["half_width_without_errors"] == pytest.approx(draw.half_width, abs=0.1)
+
+
+def test_fewer_strata_than_asked_for_are_told_and_frozen(tmp_path: Path) -> None:
+    class Listening(Silent):
+        def note(self, text: str) -> None:
+            said.append(text)
+
+    said: list[str] = []
+    settings = AuditSettings(folder=tmp_path / "audit", draws=4, unit="fields", strata=5)
+    draw = draw_audit(missing_cells(4)[0], settings=settings, reporter=Listening())
+    assert said == ["audit: 2 strata instead of 5, as each needs two of the 4 units", draw.sentence]
+    frozen = json.loads((draw.folder / "audit.json").read_text("utf-8"))
+    assert (frozen["strata_asked"], len(frozen["sizes"])) == (5, 2)
+    assert read_record(draw.folder / "audit.json").digest == draw.record.digest
+    assert (draw.as_json()["strata"], draw.as_json()["strata_asked"]) == (2, 5)
+
+
+def test_another_level_is_kept_to_and_told(tmp_path: Path) -> None:
+    fields, truth = missing_cells()
+    draw = drawn(tmp_path, fields)
+    path = fill(draw, true_counts(draw, truth))
+    usual, lower = read_audit(path), read_audit(path, level=0.8)
+    assert usual.interval is not None
+    assert lower.interval is not None
+    assert lower.interval[1] - lower.interval[0] < usual.interval[1] - usual.interval[0]
+    assert lower.most_wrong < usual.most_wrong
+    document = lower.as_json()
+    assert {document[key]["level"] for key in ("interval", "normal_interval", "wrong_units")} == {0.8}
 
 
 def test_nothing_heavy_is_imported_to_draw() -> None:

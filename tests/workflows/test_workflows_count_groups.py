@@ -76,11 +76,22 @@ def test_a_pattern_does_not_fit_another_name(pattern: str, name: str) -> None:
         pytest.param("{a}{b}", "follow each other directly", id="nothing between"),
         pytest.param("{a:x}", "asks for 'x'", id="unknown kind"),
         pytest.param("(?P<well>[A-P", "is no regular expression", id="bad expression"),
+        pytest.param("(?P<well>[[A-P])", "is no regular expression (Possible nested set", id="doubtful expression"),
         pytest.param("(?P<a>x)(?P<a>y)", "is no regular expression", id="group twice"),
         pytest.param("(?P<a>(x+)+)$", "can take for ever", id="catastrophic"),
         pytest.param("(?P<a>(x|x)*)$", "can take for ever", id="catastrophic choice"),
         pytest.param(r"(?P<a>.*.*.*.*.*.*.*.*.*)$", "can take for ever", id="too many repeats"),
         pytest.param(r"(?P<a>.*)_.*_\w+_.*$", "can take for ever", id="too much of anything"),
+        pytest.param(r"(?P<well>[A-P]\d\d)" + "[^_]*" * 7 + "!", "can take for ever", id="classes beside each other"),
+        pytest.param("(?P<a>" + "x*" * 7 + ")!", "can take for ever", id="letters beside each other"),
+        pytest.param("(?P<a>" + "x?" * 30 + "x" * 30 + ")", "can take for ever", id="many times perhaps"),
+        pytest.param("(?P<a>" + "(x|x)" * 30 + ")!", "can take for ever", id="many choices"),
+        pytest.param("(?P<a>(x?){30})x", "can take for ever", id="repeated perhaps"),
+        pytest.param("(?=x*x*x*x*!)(?P<a>x)", "can take for ever", id="in a look ahead"),
+        pytest.param("(?i:X*X*X*X*!)(?P<a>x)", "can take for ever", id="flags within"),
+        pytest.param("(?x)(?P<a>x* x* x* x*)!", "can take for ever", id="spaces that count not"),
+        pytest.param("(?P<a>x+)(?#c)x+(?#)x+x+!", "can take for ever", id="comments"),
+        pytest.param("(?P<a>x*)(y*x*)(y*x*)(y*x*)!", "can take for ever", id="nothing certain between"),
         pytest.param("{a}" + "x" * 500, "503 characters", id="long"),
     ],
 )
@@ -117,6 +128,34 @@ def test_reading_ends_in_time_whatever_the_name() -> None:
         with pytest.raises(UsageError):
             plan_groups(["a" * 250, "_" * 250], pattern=pattern, sheet=None)
     assert time.process_time() - start < 5
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "_".join(f"(?P<f{i}>[^_]+)" for i in range(7)), r"(?P<plate>.+)_(?P<well>[A-P]\d{1,2})_s?(?P<site>\d+)",
+        r"(?P<drug>ctrl|a|b|c|d|e|f|g|h|dmso)_(?P<site>\d+)", r"r(?P<row>\d+)c(?P<col>\d+)f(?P<site>\d+)p\d+-ch\d+",
+        r"(?P<a>.*)_(?P<b>.*)_(?P<c>.*)", r"(?i)(?P<well>[a-p]\d\d).*ch(?P<c>\d)$", r"(?P<a>.*?)_(?P<b>\w+?)-x",
+    ],
+)  # fmt: skip
+def test_expressions_as_names_need_them_are_taken(pattern: str) -> None:
+    assert read_pattern(pattern).fields
+
+
+@given(st.text("x_[^]*+?{1,2}()|:.\\d$=!b", max_size=24), st.sampled_from("x_1!"))
+def test_no_expression_that_is_taken_keeps_a_name_busy(rest: str, letter: str) -> None:
+    try:
+        pattern = read_pattern(f"(?P<a>x){rest}!")
+    except UsageError:
+        return
+    start = time.process_time()
+    pattern.read(letter * 99 + "_")
+    assert time.process_time() - start < 1
+
+
+def test_an_expression_is_tried_on_names_of_files_only() -> None:
+    assert read_pattern("(?P<a>x+)").read("x" * 255) == {"a": "x" * 255}
+    assert read_pattern("(?P<a>x+)").read("x" * 256) is None
 
 
 @given(st.text(max_size=40), st.text(max_size=30))

@@ -68,6 +68,8 @@ def estimated_error(strata: Sequence[StratumSample]) -> float | None:
 def normal_interval(strata: Sequence[StratumSample], *, level: float = 0.95) -> tuple[float, float] | None:
     """Give the textbook interval for the sum of all errors: estimate ± t √variance, n - H degrees of freedom.
 
+    n and H are the units counted in, and the number of, strata that were not counted whole.
+
     Returns
     -------
     low and high end; None where a stratum has fewer than two units counted and is not counted whole
@@ -85,7 +87,8 @@ def normal_interval(strata: Sequence[StratumSample], *, level: float = 0.95) -> 
         return middle, middle
     from scipy.special import stdtrit  # the quantile of Student's t; slow to import, and only wanted here
 
-    freedom = sum(stratum.errors.size for stratum in strata) - len(strata)
+    sampled = [stratum for stratum in strata if stratum.errors.size < stratum.units]  # the others have no error left
+    freedom = sum(stratum.errors.size for stratum in sampled) - len(sampled)
     reach = spread * float(stdtrit(max(freedom, 1), (1.0 + level) / 2.0))
     return middle - reach, middle + reach
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 _LEAST_OF_A_STRATUM = 2  # one unit has no spread
 _DRAWS = 15  # the median half-width over so many made samples is steady to a few percent
+_UNITS_MADE = 60_000  # in all samples of a size: the larger they are, the more alike
+_FIRST_TRY = 32
 
 
 def normal_sample_size(standard_deviation: float, *, units: int, half_width: float, level: float = 0.95) -> int:
@@ -112,7 +114,10 @@ def betting_sample_size(
     if half_width <= 0.0:
         raise ValueError(f"half_width is {half_width}, expected more than 0")
     units = sum(stratum.units for stratum in pilot)
-    too_few, enough = len(pilot) - 1, units
+    too_few, enough = len(pilot) - 1, max(_FIRST_TRY, len(pilot))
+    while enough < units and _median_half_width(pilot, enough, seed, level) > half_width:
+        too_few, enough = enough, 2 * enough  # small sizes first, they are quick to try
+    enough = min(enough, units)
     while enough - too_few > max(1, too_few // 50):
         middle = (too_few + enough) // 2
         narrow = _median_half_width(pilot, middle, seed, level) <= half_width
@@ -125,7 +130,7 @@ def _median_half_width(pilot: Sequence[StratumSample], size: int, seed: int, lev
     drawn = sum(stratum.planned for stratum in pilot)
     shares = [min(max(round(size * s.planned / drawn), 1), s.units) for s in pilot]
     widths = []
-    for _ in range(_DRAWS):
+    for _ in range(max(1, min(_DRAWS, _UNITS_MADE // size)) | 1):
         made = [
             StratumSample(s.units, n, s.bound, random.choice(s.errors, n)) for s, n in zip(pilot, shares, strict=True)
         ]

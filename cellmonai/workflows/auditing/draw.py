@@ -144,6 +144,8 @@ class AuditDraw:
             "unit": self.record.unit,
             "units": int(self.record.frame.counts.size),
             "drawn": len(self.record.drawn),
+            "strata": len(self.record.sizes),
+            "strata_asked": self.record.strata_asked,
             "bounds": list(self.record.bounds),
             "seed": self.record.seed,
             "digest": self.record.digest,
@@ -182,6 +184,11 @@ def draw_audit(fields: Sequence[AuditField], *, settings: AuditSettings, reporte
     outputs = (folder / _SHEET, folder / _RECORD, folder / _README, *pictures)
     draw = AuditDraw(folder, record, _half_width_without_errors(record), outputs)
     _write_papers(draw, overwrite=settings.overwrite)
+    if len(record.sizes) < settings.strata:
+        made = f"{len(record.sizes)} {'stratum' if len(record.sizes) == 1 else 'strata'}"
+        reporter.note(
+            f"audit: {made} instead of {settings.strata}, as each needs two of the {frame.counts.size:,} units"
+        )
     reporter.note(draw.sentence)
     return draw
 
@@ -192,7 +199,9 @@ def _drawn(frame: AuditFrame, settings: AuditSettings) -> AuditRecord:
     fullest = [int(frame.counts[frame.strata == h].max()) for h in range(len(sizes))]
     bounds = [settings.bound or max(LEAST_BOUND, math.ceil(BOUND_SHARE * most)) for most in fullest]
     drawn = draw_units(frame, sizes, seed)
-    return AuditRecord(frame, settings.unit, seed, settings.seed is not None, sizes, tuple(bounds), tuple(drawn))
+    return AuditRecord(
+        frame, settings.unit, seed, settings.seed is not None, sizes, tuple(bounds), tuple(drawn), settings.strata
+    )
 
 
 def _half_width_without_errors(record: AuditRecord) -> float:

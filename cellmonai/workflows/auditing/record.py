@@ -36,6 +36,7 @@ class AuditRecord:
     sizes : how many units of each stratum were drawn
     bounds : declared greatest absolute error of a unit, for each stratum
     drawn : units in the order of the pictures
+    strata_asked : how many strata were asked for; there are fewer where units are few
     """
 
     frame: AuditFrame
@@ -45,6 +46,7 @@ class AuditRecord:
     sizes: tuple[int, ...]
     bounds: tuple[int, ...]
     drawn: tuple[int, ...]
+    strata_asked: int | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Give the frozen document, without its digest."""
@@ -56,6 +58,7 @@ class AuditRecord:
             "seed": self.seed,
             "seed_given": self.seed_given,
             "draw": "units in order of sha256('seed:number'); of stratum h the first sizes[h]",
+            **({"strata_asked": self.strata_asked} if self.strata_asked is not None else {}),
             "sizes": list(self.sizes),
             "bounds": list(self.bounds),
             "drawn": list(self.drawn),
@@ -131,7 +134,8 @@ def _parsed(document: dict[str, Any]) -> AuditRecord:
         raise ValueError(f"sizes {sizes} and bounds {bounds} do not fit {frame.stratum_units}")
     drawn = tuple(int(unit) for unit in document["drawn"])
     unit, given = str(document["unit"]), bool(document["seed_given"])
-    return AuditRecord(frame, unit, int(document["seed"]), given, sizes, bounds, drawn)
+    asked = int(document["strata_asked"]) if "strata_asked" in document else None
+    return AuditRecord(frame, unit, int(document["seed"]), given, sizes, bounds, drawn, asked)
 
 
 def _check_units(units: NDArray[np.int64], sides: NDArray[np.int64]) -> None:

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _MOST_BYTES = 16 << 20
-_WHOLE_NUMBER = re.compile(r"([0-9]{1,7})(?:[.,]0{0,2})?")  # 1,000 is a thousand to some, so three zeros are no decimals
+_WHOLE_NUMBER = re.compile(
+    r"([0-9]{1,7})(?:[.,]0{0,2})?"
+)  # 1,000 is a thousand to some, so three zeros are no decimals
 _SHOWN = 30
 
 

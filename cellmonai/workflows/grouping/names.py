@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from cellmonai.core.errors import UsageError
 from cellmonai.core.text import printable
 from cellmonai.images.find import IMAGE_SUFFIXES
 from cellmonai.measure.replicates.wells import parse_well, well_name
+from cellmonai.workflows.grouping.expressions import LONGEST_NAME, is_quick
 from cellmonai.workflows.grouping.match import Part, first_two_readings
 
 if TYPE_CHECKING:
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
 _OPTION = "--name-pattern"
 _MAX_PATTERN = 500
 _MAX_NAME = 1_000  # longer than any file name; bounds the time that a pattern can take
-_MAX_REPEATS, _MAX_ANYTHING = 8, 3  # of `.*` and the like, a fourth costs minutes for a name that does not fit
 _FIELD = re.compile(r"\{([^{}]*)\}|(\*)")
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _SEPARATORS = re.compile(r"[^A-Za-z0-9]+")
@@ -52,7 +53,7 @@ class NamePattern:
             The name fits in two ways that differ.
         """
         shown = "/".join(name.replace("\\", "/").split("/")[-1 - self.folders :])
-        if len(shown) > _MAX_NAME:
+        if len(shown) > (LONGEST_NAME if self.expression else _MAX_NAME):
             return None
         found = self._searched(shown) if self.expression else self._split(shown)
         return with_well(found) if found is not None else None
@@ -212,34 +213,18 @@ def _refused(what: str, cure: str) -> UsageError:
 
 def _expression(text: str) -> re.Pattern[str]:
     """Compile a regular expression, refusing those whose time could grow without bound."""
-    if _repeats_of_repeats(text):
-        raise _refused(
-            "the expression repeats what itself repeats or chooses, or has too many repeats, which can take for ever",
-            "repeat single characters only, as in [^_]+, and write .* three times at most",
-        )
     try:
-        return re.compile(text)
-    except (re.error, OverflowError, RecursionError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", FutureWarning)  # what a later Python reads otherwise, such as [[a]
+            expression = re.compile(text)
+    except (re.error, FutureWarning, OverflowError, RecursionError) as error:
         raise _refused(
             f"{text!r} is no regular expression ({printable(str(error))})", "try {plate}_{well}_{site}"
         ) from error
-
-
-def _repeats_of_repeats(text: str) -> bool:
-    """Tell whether a repeated group holds a repeat or a choice, or there are more repeats than names need."""
-    anything = re.findall(r"\.[*+{]", re.sub(r"\\[wWSD]", ".", re.sub(r"\\[^wWSD]|\[[^\]]*\]", "x", text)))
-    bare = re.sub(r"\\.", "x", text, flags=re.DOTALL)  # escaped characters and classes stand for one character
-    bare = re.sub(r"\[\^?\]?[^\]]*\]", "x", bare)
-    bare = re.sub(r"\(\?(?:P<[^>]*>|[:=!]|<[=!])", "(", bare)
-    repeats = re.findall(r"[*+]|\{[0-9]*,[0-9]*\}", bare)
-    open_groups: list[bool] = []
-    for position, character in enumerate(bare):
-        if character == "(":
-            open_groups.append(False)
-        elif character in "*+{|":
-            open_groups = [True] * len(open_groups)
-        elif (
-            character == ")" and open_groups and open_groups.pop() and bare[position + 1 : position + 2] in tuple("*+{")
-        ):
-            return True
-    return len(repeats) > _MAX_REPEATS or len(anything) > _MAX_ANYTHING
+    if not is_quick(expression):
+        raise _refused(
+            "the expression repeats what itself repeats or chooses, or has too many repeats that may end anywhere, "
+            "which can take for ever",
+            "end repeats at a character that they do not take, as in [^_]+_, and write .* twice at most",
+        )
+    return expression
