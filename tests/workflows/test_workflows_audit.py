@@ -486,7 +486,7 @@ def test_other_encodings_are_read(sheet: Any, one_draw: AuditDraw) -> None:  # n
         pytest.param("unit,true_count,audit\n1,-4,MARK\n", "'-4'", id="negative"),
         pytest.param("unit,true_count,audit\n1,4.5,MARK\n", "'4.5'", id="half a cell"),
         pytest.param('unit,true_count,audit\n1,"1,000",MARK\n', "row 2, unit 1: the count is '1,000'", id="thousand"),
-        pytest.param("unit;true_count;audit\n1;4;MARK\n2;1.000;MARK\n", "row 3, unit 2: the count is '1.000'", id="1.000"),
+        pytest.param("unit;true_count;audit\n1;4;MARK\n2;1.000;MARK\n", "unit 2: the count is '1.000'", id="1.000"),
         pytest.param("unit,true_count,audit\n1,1e3,MARK\n", "'1e3'", id="exponent"),
         pytest.param("unit,true_count,audit\n1,٤,MARK\n", "expected a whole number", id="other digits"),
         pytest.param("unit,true_count,audit\n1,99999999999999999999,MARK\n", "expected a whole number", id="huge"),
@@ -687,7 +687,7 @@ def test_the_draw_is_told_in_one_line(tmp_path: Path) -> None:
     settings = AuditSettings(folder=tmp_path / "audit", draws=2, tile_px=80)
     draw = draw_audit(missing_cells()[0], settings=settings, reporter=Listening())
     assert said == [draw.sentence]
-    assert "2 of 48 tiles drawn; if they show no error, the total of 216 is known to ±" in said[0]
+    assert "2 of 48 tiles drawn; if they show no error, the total of 216 is known at 95 % to ±" in said[0]
     assert "no tile is off by more than 10" in said[0]
     assert draw.as_json()["half_width_without_errors"] == pytest.approx(draw.half_width, abs=0.1)
 

@@ -44,9 +44,14 @@ class StratumSample:
             )
 
     @property
+    def is_whole(self) -> bool:
+        """Whether every unit was counted, so that nothing is left to infer."""
+        return self.errors.size == self.units
+
+    @property
     def within_bound(self) -> bool:
-        """Whether no error seen is beyond the declared bound."""
-        return bool((np.abs(self.errors) <= self.bound).all())
+        """Whether no error seen is beyond the declared bound; of no matter where every unit was counted."""
+        return self.is_whole or bool((np.abs(self.errors) <= self.bound).all())
 
 
 def estimated_error(strata: Sequence[StratumSample]) -> float | None:
@@ -87,7 +92,7 @@ def normal_interval(strata: Sequence[StratumSample], *, level: float = 0.95) -> 
         return middle, middle
     from scipy.special import stdtrit  # the quantile of Student's t; slow to import, and only wanted here
 
-    sampled = [stratum for stratum in strata if stratum.errors.size < stratum.units]  # the others have no error left
+    sampled = [stratum for stratum in strata if not stratum.is_whole]  # the others have no error left
     freedom = sum(stratum.errors.size for stratum in sampled) - len(sampled)
     reach = spread * float(stdtrit(max(freedom, 1), (1.0 + level) / 2.0))
     return middle - reach, middle + reach
@@ -111,8 +116,16 @@ def guaranteed_interval(strata: Sequence[StratumSample], *, level: float = 0.95)
     if not all(stratum.within_bound for stratum in strata):
         return None
     each = 1.0 - (1.0 - level) / len(strata)
-    ends = [betting_interval(s.errors, units=s.units, bound=s.bound, planned=s.planned, level=each) for s in strata]
+    ends = [_guaranteed_ends(stratum, each) for stratum in strata]
     return sum(low for low, _ in ends), sum(high for _, high in ends)
+
+
+def _guaranteed_ends(stratum: StratumSample, level: float) -> tuple[float, float]:
+    if stratum.is_whole:
+        return float(stratum.errors.sum()), float(stratum.errors.sum())
+    return betting_interval(
+        stratum.errors, units=stratum.units, bound=stratum.bound, planned=stratum.planned, level=level
+    )
 
 
 def most_wrong_units(strata: Sequence[StratumSample], *, level: float = 0.95) -> int:

@@ -133,8 +133,8 @@ class AuditDraw:
         share = f" ({100 * self.half_width / self.ai_total:.1f} %)" if self.ai_total else ""
         return (
             f"audit: {drawn:,} of {units:,} {unit} drawn; if they show no error, the total of {self.ai_total:,} is "
-            f"known to ±{self.half_width:,.0f} cells{share}, given that no {unit.removesuffix('s')} is off by more "
-            f"than {self.bound_words}"
+            f"known at 95 % to ±{self.half_width:,.0f} cells{share}, given that no {unit.removesuffix('s')} is off by "
+            f"more than {self.bound_words}"
         )
 
     def as_json(self) -> dict[str, Any]:
