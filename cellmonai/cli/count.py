@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +12,8 @@ import typer
 from cellmonai.cli.options import Debug, Json, Overwrite, Quiet
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from cellmonai.workflows.count import CountResult
     from cellmonai.workflows.counting.settings import CountSettings
 
@@ -54,6 +57,13 @@ class PicturesChoice(StrEnum):
     overlay = "overlay"
 
 
+def _folder(text: str | Path) -> Path:
+    """Read a folder; an empty text would mean the current one, which nobody asked for who left a variable unset."""
+    if not str(text):
+        raise typer.BadParameter("is empty; name a folder")
+    return Path(text)
+
+
 def count(
     context: typer.Context,
     masks: Annotated[
@@ -63,7 +73,9 @@ def count(
     images: Annotated[
         Path | None, typer.Option(help="Folder with the images of the masks, for overlays and intensities.")
     ] = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")] = Path("counts"),
+    output: Annotated[
+        Path, typer.Option("--output", "-o", parser=_folder, metavar="PATH", help="Folder for the results.")
+    ] = Path("counts"),
     kind: Annotated[
         KindChoice, typer.Option(help="Read the inputs as binary masks or as label images.")
     ] = KindChoice.auto,
@@ -206,11 +218,11 @@ def count(
         preset=preset,
         pixel_size_um=None if pixel_size is None else parse_pixel_size(pixel_size),
         pictures=pictures.value if pictures else None,
-        save=_words(save),  # type: ignore[arg-type] # the settings refuse what cannot be saved
+        save=_words(save, "--save"),  # type: ignore[arg-type] # the settings refuse what cannot be saved
         report=report,
         name_pattern=name_pattern,
         sheet=sheet,
-        group_by=_words(group_by),
+        group_by=_words(group_by, "--group-by"),
         audit=audit,
         audit_unit=audit_unit.value,
         audit_tile=audit_tile,
@@ -224,16 +236,21 @@ def count(
         overwrite=overwrite,
     )
     result = count_cells(masks, settings=settings, reporter=make_reporter(quiet=quiet))
-    _render(result, settings, as_json=json, quiet=quiet)
+    _render(result, settings, _typed_options(context), as_json=json, quiet=quiet)
     _fail_when_partial(result)
 
 
-def _words(text: str | None) -> tuple[str, ...]:
-    """Read a list as typed, `a,b`."""
-    return tuple(word.strip() for word in text.split(",") if word.strip()) if text else ()
+def _words(text: str | None, option: str) -> tuple[str, ...]:
+    """Read a list as typed, `a,b`; what holds no word is a mistake, as a variable that is not set."""
+    words = tuple(word.strip() for word in text.split(",") if word.strip()) if text else ()
+    if text is not None and not words:
+        raise typer.BadParameter("is empty; name something or leave it out", param_hint=option)
+    return words
 
 
-def _render(result: CountResult, settings: CountSettings, *, as_json: bool, quiet: bool) -> None:
+def _render(
+    result: CountResult, settings: CountSettings, typed: Mapping[str, str], *, as_json: bool, quiet: bool
+) -> None:
     from cellmonai.cli.console import error_console, print_json, print_next, print_table
 
     if as_json:
@@ -260,7 +277,7 @@ def _render(result: CountResult, settings: CountSettings, *, as_json: bool, quie
             error_console().print(printable(by_hand))
             print_next(command)
         else:
-            print_next(*_next_commands(result, settings))
+            print_next(*_next_commands(result, typed))
 
 
 _PARTIAL = "partial: these numbers describe a part of the inputs only"
@@ -282,19 +299,51 @@ def _overlays(result: CountResult) -> int:
 _OTHERS = ("report.html", "groups.csv", "cells.parquet")
 
 
-def _next_commands(result: CountResult, settings: CountSettings) -> list[str]:
-    """Give what a user wants next: the cells drawn on the images, or other filters; then a check against truth."""
+_NOT_REPEATED = {"masks", "output", "overwrite", "json", "quiet", "debug"}
+
+
+def _typed_options(context: typer.Context) -> dict[str, str]:
+    """Give the options as they were typed, by name, to be typed again: those that shape the count."""
     from cellmonai.cli.console import quoted
 
-    folder = quoted(result.output)
-    with_pictures = settings.images is not None or _overlays(result) > 0
-    more = "--min-area 50px" if with_pictures else "--images IMAGES"
-    typed = result.inputs if len(result.inputs) <= 3 else tuple({str(Path(word).parent) for word in result.inputs})
-    commands = [f"cellmonai evaluate {folder} TRUE_MASKS"]
-    if len(typed) <= 3:  # a long list, as a shell makes of a star, is no command to show
-        names = " ".join(quoted(word) for word in sorted(typed))
-        commands.insert(0, f"cellmonai count {names} {more} --output {folder} --overwrite")
+    typed = {}
+    for option in context.command.params:
+        name = option.name or ""
+        source = context.get_parameter_source(name)
+        if name in _NOT_REPEATED or source is None or source.name != "COMMANDLINE":
+            continue
+        value = context.params[name]
+        if isinstance(value, bool):
+            typed[name] = (option.opts if value else option.secondary_opts)[0]
+        else:
+            typed[name] = f"{option.opts[0]} {quoted(value.value if isinstance(value, StrEnum) else value)}"
+    return typed
+
+
+def _next_commands(result: CountResult, typed: Mapping[str, str]) -> list[str]:
+    """Give what a user wants next: the cells drawn on the images, or other filters; then a check against truth.
+
+    The count is suggested with every option of this one and into a folder of its own, so that the two can be compared.
+    """
+    from cellmonai.cli.console import quoted
+
+    commands = [f"cellmonai evaluate {quoted(result.output)} TRUE_MASKS"]
+    with_pictures = "images" in typed or _overlays(result) > 0
+    name, more = ("min_area", "--min-area 50px") if with_pictures else ("images", "--images IMAGES")
+    inputs = result.inputs if len(result.inputs) <= 3 else tuple({str(Path(word).parent) for word in result.inputs})
+    if len(inputs) <= 3 and name not in typed:  # a long list, as a shell makes of a star, is no command to show
+        words = [*(quoted(word) for word in sorted(inputs)), *typed.values(), more]
+        commands.insert(0, f"cellmonai count {' '.join(words)} --output {quoted(_next_folder(result.output))}")
     return commands
+
+
+def _next_folder(folder: Path) -> Path:
+    """Give a folder beside this one that is not there yet, as counts_2."""
+    whole = folder if folder.name else folder.resolve()  # `.` has no name
+    number = 2
+    while os.path.lexists(next_one := whole.with_name(f"{whole.name or 'counts'}_{number}")):
+        number += 1
+    return next_one
 
 
 def _fail_when_partial(result: CountResult) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import secrets
 import shutil
 from contextlib import contextmanager, suppress
@@ -15,6 +16,9 @@ from cellmonai.core.errors import OutputError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
+
+
+_TEMPORARY = re.compile(r"\.[0-9a-f]{16}\.tmp(?:\.[^.]+)?")
 
 
 @contextmanager
@@ -29,7 +33,7 @@ def atomic_file(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
         `target` exists and `overwrite` is not set, or the folder cannot be written.
     """
     refuse_existing([target], overwrite=overwrite)
-    temporary = target.with_name(f".{secrets.token_hex(8)}.tmp{target.suffix}")
+    temporary = target.with_name(_temporary_name(target.suffix))
     try:
         make_folder(target.parent)
         yield temporary
@@ -48,12 +52,12 @@ def atomic_file(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
 def atomic_folder(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
     """As `atomic_file`, for an output that is a folder, such as a Zarr store."""
     refuse_existing([target], overwrite=overwrite)
-    temporary = target.with_name(f".{secrets.token_hex(8)}.tmp{target.suffix}")
+    temporary = target.with_name(_temporary_name(target.suffix))
     try:
         make_folder(temporary)
         yield temporary
         if target.exists():  # a folder cannot be replaced in one step where it is not empty
-            old = target.with_name(f".{secrets.token_hex(8)}.tmp")
+            old = target.with_name(_temporary_name())
             target.rename(old)
             temporary.rename(target)
             _discard(old)
@@ -107,12 +111,29 @@ def make_folder(folder: Path) -> None:
 def require_writable(folder: Path) -> None:
     """Fail at once, before any work, when nothing can be written into `folder`."""
     make_folder(folder)
-    probe = folder / f".{secrets.token_hex(8)}.tmp"
+    probe = folder / _temporary_name()
     try:
         probe.touch(exist_ok=False)
-        probe.unlink()
+        probe.unlink(missing_ok=True)  # the holder of the lock may have taken it for an orphan
     except OSError as error:
         raise _not_writable(folder, error) from error
+
+
+def remove_orphans(folder: Path, *inside: str) -> None:
+    """Remove what killed runs left: files under a temporary name of `atomic_file`, directly in `folder`.
+
+    Only for the holder of the lock of `folder`: other runs are still writing theirs. Links and folders stay.
+
+    Parameters
+    ----------
+    folder : an output folder
+    inside : names of folders in it that belong to the same lock; links to folders are not followed
+    """
+    for place in (folder, *(path for name in inside if not (path := folder / name).is_symlink())):
+        with suppress(OSError), os.scandir(place) as entries:
+            orphans = [e for e in entries if _TEMPORARY.fullmatch(e.name) and e.is_file(follow_symlinks=False)]
+            for orphan in orphans:
+                os.unlink(orphan.path)  # noqa: PTH108 - the path of an entry is a text
 
 
 def sha256_of(path: Path) -> str:
@@ -127,6 +148,11 @@ def sha256_of(path: Path) -> str:
         while block := stream.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def _temporary_name(suffix: str = "") -> str:
+    """Give a name that no other file has; `_TEMPORARY` knows it again."""
+    return f".{secrets.token_hex(8)}.tmp{suffix}"
 
 
 def _not_writable(target: Path, error: OSError) -> OutputError:

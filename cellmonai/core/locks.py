@@ -20,10 +20,11 @@ _HELD = {errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK}
 
 
 @contextmanager
-def folder_lock(folder: Path) -> Iterator[None]:
+def folder_lock(folder: Path) -> Iterator[bool]:
     """Hold the lock of an output folder, which is made when missing, while the block runs.
 
-    A folder that was made for the block and is still empty at its end is taken away again.
+    A folder that was made for the block and is still empty at its end is taken away again. The block is told whether
+    the lock is held: on a file system that has no locks it is not, and other runs may be at work.
 
     Raises
     ------
@@ -41,12 +42,12 @@ def folder_lock(folder: Path) -> Iterator[None]:
             _lock(descriptor)
         except OSError as error:
             if error.errno not in _HELD:  # this file system has no locks: better to work than to refuse all work
-                yield
+                yield False
                 return
             raise LockedError(
                 "another run is writing here", where=str(folder), cure="wait for it or choose another --output"
             ) from error
-        yield
+        yield True
     finally:
         os.close(descriptor)
         _remove_if_empty(folder, made)

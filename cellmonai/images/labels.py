@@ -88,7 +88,7 @@ def open_mask(path: Path, *, memory: int | None = None) -> ImageSource:
 def read_mask_plane(source: ImageSource, plane: int) -> MaskImage:
     """Read one plane of an open mask, checked and with whole numbers."""
     array = read_mask_strip(source, plane, 0, source.shape[1])
-    if source.dtype.kind == "f" and array.max() <= 0xFFFF:
+    if source.dtype.kind == "f" and int(array.max()) <= 0xFFFF:
         array = array.astype(np.uint16)
     return MaskImage(array, source.pixel_size_um, source.path, source.planes[plane])
 
@@ -136,7 +136,7 @@ def _whole_numbers(array: NDArray[Any], path: Path) -> NDArray[Any]:
 
 
 def _check_range(array: NDArray[Any], path: Path) -> None:
-    low, high = array.min(), array.max()
+    low, high = array.min().item(), array.max().item()  # of Python: the largest label is none of float16
     if low < 0:
         raise InputError(
             f"the mask holds negative values (down to {low})",

@@ -181,7 +181,9 @@ def require_finite(array: NDArray[Any], path: Path) -> None:
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         bad = int(array.size - np.count_nonzero(np.isfinite(array)))
         raise InputError(
-            f"{bad} pixel values are NaN or infinite", where=str(path), cure="replace them and save the image again"
+            f"{bad:,} pixel value{'s are' if bad != 1 else ' is'} NaN or infinite",
+            where=str(path),
+            cure="replace them and save the image again",
         )
 
 

@@ -55,7 +55,7 @@ class ImageCount:
     is_partial: bool = False
 
     def as_json(self) -> dict[str, Any]:
-        """Give the entry of this image in `counts.json`."""
+        """Give the entry of this image in `counts.json`; its `partial` tells of an unfinished run, not of failures."""
         return {
             "image": self.image,
             "plane": self.plane,
@@ -79,14 +79,26 @@ class ImageCount:
         }
 
 
-def write_counts(path: Path, counts: Sequence[ImageCount], *, overwrite: bool) -> None:
-    """Write `counts.csv`, one row per image and plane; what is unknown is an empty cell."""
+def write_counts(
+    path: Path,
+    counts: Sequence[ImageCount],
+    *,
+    failed: Mapping[str, Mapping[str, str]] | None = None,
+    overwrite: bool,
+) -> None:
+    """Write `counts.csv`, one row per image and plane; what is unknown is an empty cell.
+
+    `failed` are images that could not be counted with what is known of them: each has a row at the end, partial and
+    without a count.
+    """
+    failed = failed or {}
     columns: dict[str, list[Any]] = {
         "image": [row.image for row in counts],
         "plane": [row.plane for row in counts],
     }
-    for name in dict.fromkeys(name for row in counts for name in row.attributes):
-        columns[name if name not in _OWN_COLUMNS else f"group_{name}"] = [row.attributes.get(name) for row in counts]
+    known = [*(row.attributes for row in counts), *failed.values()]
+    for name in dict.fromkeys(name for attributes in known for name in attributes):
+        columns[_column_of(name)] = [row.attributes.get(name) for row in counts]
     columns |= {
         "count": [row.count for row in counts],
         "interval_low": [row.interval[0] if row.interval else None for row in counts],
@@ -106,11 +118,24 @@ def write_counts(path: Path, counts: Sequence[ImageCount], *, overwrite: bool) -
     for name in flag_names(counts):
         columns[name] = [row.flags.get(name) for row in counts]
     columns["partial"] = [row.is_partial for row in counts]
+    for name, attributes in failed.items():
+        told = {
+            "image": name,
+            "plane": "",
+            **{_column_of(key): value for key, value in attributes.items()},
+            "partial": True,
+        }
+        for column, values in columns.items():
+            values.append(told.get(column))
     write_csv(path, columns, decimals=_DECIMALS, overwrite=overwrite)
 
 
 _DECIMALS = {"area_mean_px": 2, "area_median_px": 1, "analysed_area_mm2": 6}
 _OWN_COLUMNS = {"image", "plane", "count", "partial", "border_rule", "density_per_mm2", "analysed_area_mm2"}
+
+
+def _column_of(attribute: str) -> str:
+    return attribute if attribute not in _OWN_COLUMNS else f"group_{attribute}"
 
 
 def flag_names(counts: Sequence[ImageCount]) -> list[str]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _ROWS_AT_A_TIME = 16_384
-_FORMULA = re.compile(r"""(^|[;\t\r\n])(?="*[=+\-@＝＋－＠]|(?<![;\t\r\n])[\t\r])""")  # noqa: RUF001 - what Excel runs too
+_FORMULA = re.compile(r"""(^|[;\t\r\n])(?='*"*[=+\-@＝＋－＠]|(?<![;\t\r\n])'*[\t\r])""")  # noqa: RUF001 - what Excel runs too
 _DEFAULT_DECIMALS = 3
 
 
@@ -92,10 +92,21 @@ def safe_cell(text: str) -> str:
     >>> safe_cell("=1+1"), safe_cell('a "b", c')
     ("'=1+1", '"a ""b"", c"')
     """
-    text = _FORMULA.sub(r"\1'", text)
+    text = disarmed(text)
     if any(sign in text for sign in ',;"\t\n\r'):
         return '"' + text.replace('"', '""') + '"'
     return text
+
+
+def disarmed(text: str) -> str:
+    """Give a text with a `'` before every formula in it; one more where there is a `'` already, so that texts differ.
+
+    Examples
+    --------
+    >>> disarmed("=a"), disarmed("'=a"), disarmed("'a")
+    ("'=a", "''=a", "'a")
+    """
+    return _FORMULA.sub(r"\1'", text)
 
 
 def _formatted(values: Sequence[Any] | NDArray[Any], digits: int) -> tuple[str, list[Any]]:

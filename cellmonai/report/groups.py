@@ -43,7 +43,8 @@ def groups_table(summaries: Sequence[GroupSummary], *, where_all: str) -> Render
     if any(summary.interval_kind == "poisson_floor" for summary in summaries):
         parts.append(Text(f"  {_FLOOR_MARK} {INTERVAL_KINDS['poisson_floor']}", style="dim"))
     if parts:
-        parts.append(Text("  95 %: sampling error alone; errors of counting are not in it", style="dim"))
+        level = _percent(summaries[0])
+        parts.append(Text(f"  {level}: sampling error alone; errors of counting are not in it", style="dim"))
     parts += [Text(f"  {printable(sentence)}", style="yellow") for sentence in group_warnings(summaries)]
     return Group(*parts)
 
@@ -60,7 +61,7 @@ def _level_table(rows: Sequence[GroupSummary]) -> Table:
     table.add_column(Text(printable(", ".join(rows[0].group))), overflow="fold")
     table.add_column(Text(printable(unit)), justify="right", no_wrap=True)
     table.add_column("cells", justify="right", no_wrap=True, style="bold cyan")
-    for head in ("mean", "SD", "95 %"):
+    for head in ("mean", "SD", _percent(rows[0])):
         table.add_column(head, justify="right", no_wrap=True)
     if with_density:
         table.add_column("cells/mm²", justify="right", no_wrap=True)
@@ -74,7 +75,11 @@ def _level_table(rows: Sequence[GroupSummary]) -> Table:
 
 
 def _title(row: GroupSummary) -> str:
-    return f"by {printable(row.level)}: cells per field, SD and 95 % between {plural(row.unit)}"
+    return f"by {printable(row.level)}: cells per field, SD and {_percent(row)} between {plural(row.unit)}"
+
+
+def _percent(row: GroupSummary) -> str:
+    return f"{100 * row.interval_level:g} %"
 
 
 def _interval(row: GroupSummary) -> str:
@@ -111,10 +116,12 @@ def write_groups(path: Path, summaries: Sequence[GroupSummary], *, overwrite: bo
         "sampling_low": [row.sampling_low for row in summaries],
         "sampling_high": [row.sampling_high for row in summaries],
         "interval_kind": [row.interval_kind for row in summaries],
+        "interval_level": [row.interval_level for row in summaries],
         "area_mm2": [row.area_mm2 for row in summaries],
         "density_per_mm2": [row.density_per_mm2 for row in summaries],
         "density_low": [row.density_low for row in summaries],
         "density_high": [row.density_high for row in summaries],
+        "density_interval_kind": [row.density_interval_kind for row in summaries],
         "warning": [row.warning for row in summaries],
     }
     columns: dict[str, list[Any]] = {"level": [row.level for row in summaries]}

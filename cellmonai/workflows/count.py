@@ -6,21 +6,23 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from cellmonai.core.errors import InputError, UsageError
-from cellmonai.core.files import refuse_existing
+from cellmonai.core.files import refuse_existing, remove_orphans
 from cellmonai.core.interrupts import stop_wish
 from cellmonai.core.locks import folder_lock
 from cellmonai.core.progress import Reporter, Silent
 from cellmonai.core.record import RunRecord
-from cellmonai.workflows.counting.audit import AUDIT_FOLDER
+from cellmonai.workflows.counting.audit import AUDIT_FOLDER, refuse_impossible_audit
 from cellmonai.workflows.counting.calibration import calibrations_of, tell_intervals
 from cellmonai.workflows.counting.empty import warn_without_cells
 from cellmonai.workflows.counting.every_plane import count_all
 from cellmonai.workflows.counting.failures import nothing_worked, warn_of_failures
 from cellmonai.workflows.counting.files import output_names
-from cellmonai.workflows.counting.groups import groups_of, remove_old_plates
+from cellmonai.workflows.counting.groups import groups_of
 from cellmonai.workflows.counting.inputs import find_masks
 from cellmonai.workflows.counting.landscape import landscape_of
+from cellmonai.workflows.counting.leftovers import remove_old_outputs
 from cellmonai.workflows.counting.masks import MaskReader
+from cellmonai.workflows.counting.oblong_pixels import warn_of_oblong_pixels
 from cellmonai.workflows.counting.outputs import write_results
 from cellmonai.workflows.counting.plan import CountPlan
 from cellmonai.workflows.counting.result import CountResult
@@ -82,14 +84,15 @@ def count(
         if not plan.planes:
             raise nothing_worked(seen.failures, found.failed, reporter)
         _refuse_outputs(plan)
-        with folder_lock(settings.output):
+        with folder_lock(settings.output) as is_held:
+            if is_held:
+                remove_orphans(settings.output, AUDIT_FOLDER)
             if settings.overwrite:  # old tables must not describe a folder that is being rewritten
-                remove_old_plates(settings.output)
-                for name in settings.tables:
-                    (settings.output / name).unlink(missing_ok=True)
+                remove_old_outputs(settings.output, tables=settings.tables, keep=_read_by(found.masks, settings))
             done = count_all(plan, seen.failures, found.failed, reporter)
             warn_of_failures(done.failures, found.failed, reporter)
             warn_without_cells(done, plan, reporter)
+            warn_of_oblong_pixels([plane.job for plane in done.planes], reporter)
             tell_intervals([plane.interval for plane in done.planes], reporter)
             parameters = settings.as_json(
                 kind=kind,
@@ -124,6 +127,11 @@ def _decide_kind(masks: Sequence[MaskInput], seen: Survey, settings: CountSettin
     return kind
 
 
+def _read_by(masks: Sequence[MaskInput], settings: CountSettings) -> list[Path]:
+    images = [mask.image for mask in masks if mask.image is not None]
+    return [*(mask.path for mask in masks), *images, *([settings.sheet] if settings.sheet else [])]
+
+
 def _refuse_output_among(inputs: Sequence[Path], output: Path) -> None:
     folders = {(path if path.is_dir() else path.parent).resolve() for path in inputs}
     if output.resolve() in folders:
@@ -142,4 +150,5 @@ def _refuse_outputs(plan: CountPlan) -> None:
     if settings.audit is not None:
         from cellmonai.workflows.auditing.draw import refuse_audit_in_the_way
 
+        refuse_impossible_audit([job.shape for job, _ in plan.planes], settings)
         refuse_audit_in_the_way(settings.output / AUDIT_FOLDER, overwrite=settings.overwrite)

@@ -167,7 +167,9 @@ def _tell_removed(images: Sequence[EvaluatedImage], reporter: Reporter) -> None:
     ):
         if removed:
             reporter.warn(
-                "objects_removed", f"{removed} objects of the {side} were left out by the filters of area and border"
+                "objects_removed",
+                f"{removed} object{'s' * (removed != 1)} of the {side} {'were' if removed != 1 else 'was'} left out by "
+                "the filters of area and border",
             )
 
 

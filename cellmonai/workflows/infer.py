@@ -9,7 +9,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from cellmonai.core.errors import CellmonaiError, InputError
-from cellmonai.core.files import refuse_existing
+from cellmonai.core.files import refuse_existing, remove_orphans
 from cellmonai.core.interrupts import StopWish, stop_wish
 from cellmonai.core.locks import folder_lock
 from cellmonai.core.progress import Reporter, Silent, Stage, Warned
@@ -106,7 +106,9 @@ def infer(
     _refuse_outputs(seen.jobs, settings)
     predictor = _load(model, settings)
     plans = _plans(seen, predictor, settings, reporter)
-    with folder_lock(settings.output):
+    with folder_lock(settings.output) as is_held:
+        if is_held:
+            remove_orphans(settings.output)
         if settings.overwrite:  # an old record must not describe a folder that is being rewritten
             (settings.output / RECORD).unlink(missing_ok=True)
         done = _infer_all(plans, seen.failures, predictor, model, settings, reporter)

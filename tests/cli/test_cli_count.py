@@ -62,7 +62,7 @@ def test_a_folder_of_masks_gives_a_table_files_and_what_to_do_next(tmp_path: Pat
     lines = {words[0]: words for line in done.stdout.splitlines() if (words := line.split())}
     assert (lines["a"][1], lines["b"][1], lines["total"][1]) == ("2", "3", "5")
     assert "binary masks" in done.stderr
-    assert "next:\n  cellmonai count masks --images IMAGES --output counts --overwrite" in done.stderr
+    assert "next:\n  cellmonai count masks --images IMAGES --output counts_2" in done.stderr
     names = {path.name for path in (tmp_path / "counts").glob("[!.]*")}
     tables = {"counts.csv", "cells.csv", "counts.json", "run.json", "report.html"}
     assert names == {*tables, "a_labels.tif", "b_labels.tif"}
@@ -396,3 +396,29 @@ def test_the_python_api_of_count_imports_nothing_heavy(tmp_path: Path) -> None:
     assert done.stdout == "5\n"
     # typer from 0.20 on brings pydantic to the command line; here there is no typer
     assert not loaded & {*HEAVY, "PIL", "jinja2", "pyarrow", "pydantic", "typer"}
+
+
+def test_the_next_command_keeps_every_option_and_takes_a_new_folder(tmp_path: Path) -> None:
+    masks(tmp_path, a=2)
+    (tmp_path / "counts_2").mkdir()
+    words = ["--split", "none", "--pixel-size", "0.5", "--no-report", "--min-area", "5px", "--quiet"]
+    assert "next:" not in cellmonai(tmp_path, "count", "masks", *words).stderr
+    done = cellmonai(tmp_path, "count", "masks", *words[:-1], "--overwrite")
+    line = next(line for line in done.stderr.splitlines() if "--images IMAGES" in line)
+    typed = "--split none --min-area 5px --pixel-size 0.5 --no-report"
+    assert line == f"  cellmonai count masks {typed} --images IMAGES --output counts_3"
+
+
+@pytest.mark.parametrize("option", ["--output", "--group-by", "--save"])
+def test_empty_options_are_refused(tmp_path: Path, option: str) -> None:
+    masks(tmp_path, a=2)
+    done = cellmonai(tmp_path, "count", "masks", option, "")
+    assert done.returncode == 2
+    assert "is empty" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {"masks"}
+
+
+def test_a_marker_distance_of_nothing_is_a_usage_error(tmp_path: Path) -> None:
+    masks(tmp_path, a=2)
+    refused(cellmonai(tmp_path, "count", "masks", "--split", "markers", "--min-distance", "0px"), 2, "is 0")

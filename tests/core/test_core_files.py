@@ -13,7 +13,15 @@ import pytest
 
 from cellmonai.core import locks
 from cellmonai.core.errors import InterruptedRunError, LockedError, OutputError
-from cellmonai.core.files import atomic_file, atomic_folder, refuse_existing, sha256_of, write_json, write_text
+from cellmonai.core.files import (
+    atomic_file,
+    atomic_folder,
+    refuse_existing,
+    remove_orphans,
+    sha256_of,
+    write_json,
+    write_text,
+)
 from cellmonai.core.interrupts import stop_wish
 from cellmonai.core.locks import folder_lock
 from cellmonai.core.progress import Silent
@@ -47,6 +55,38 @@ def test_a_folder_appears_whole_and_replaces_an_old_one(tmp_path: Path) -> None:
             (temporary / "chunk").write_text(text)
     assert (target / "chunk").read_text() == "two"
     assert [path.name for path in tmp_path.iterdir()] == ["maps.zarr"]
+
+
+def test_what_a_killed_run_left_goes_and_nothing_else(tmp_path: Path) -> None:
+    ours, theirs, linked = tmp_path / "out", tmp_path / "theirs", "audit_link"
+    (ours / "audit").mkdir(parents=True)
+    theirs.mkdir()
+    orphans = [f".{'0a' * 8}.tmp.csv", f".{'f1' * 8}.tmp", f".{'01' * 8}.tmp.t\nif"]
+    for folder in (ours, ours / "audit", theirs):
+        for name in orphans:
+            (folder / name).write_text("half")
+    (ours / linked).symlink_to(theirs)
+    stay = [".0a.tmp.csv", f".{'0A' * 8}.tmp.csv", f"{'0a' * 8}.tmp.csv", f".{'0a' * 8}.tmp.csv.gz",
+            f".{'0a' * 8}.tmpx", f"x.{'0a' * 8}.tmp"]  # fmt: skip
+    for name in stay:
+        (ours / name).write_text("mine")
+    (ours / f".{'02' * 8}.tmp.zarr").mkdir()
+    (ours / f".{'03' * 8}.tmp.csv").symlink_to(theirs / orphans[0])
+    remove_orphans(ours, "audit", linked, "missing")
+    assert {path.name for path in ours.iterdir()} == {
+        "audit", linked, f".{'02' * 8}.tmp.zarr", f".{'03' * 8}.tmp.csv", *stay
+    }  # fmt: skip
+    assert list((ours / "audit").iterdir()) == []
+    assert len(list(theirs.iterdir())) == 3
+
+
+def test_the_name_of_a_temporary_file_is_known_again(tmp_path: Path) -> None:
+    for name in ("a.csv", "a", "a.ome.tif", "a.b c", "a.\udce9"):
+        with atomic_file(tmp_path / name) as temporary:
+            temporary.write_text("half")
+            remove_orphans(tmp_path)
+            assert not temporary.exists()
+            temporary.write_text("whole")
 
 
 def test_an_existing_output_is_refused_even_as_a_dangling_link(tmp_path: Path) -> None:
@@ -102,7 +142,8 @@ def test_a_file_system_without_locks_does_not_stop_the_work(tmp_path: Path, monk
         raise OSError(errno.ENOLCK, "no locks here")
 
     monkeypatch.setattr(locks, "_lock", refuse)
-    with folder_lock(tmp_path / "out"):
+    with folder_lock(tmp_path / "out") as is_held:
+        assert not is_held
         (tmp_path / "out" / "file").write_text("")
     assert (tmp_path / "out" / "file").exists()
 

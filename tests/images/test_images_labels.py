@@ -43,6 +43,12 @@ def test_whole_numbers_stored_as_floats_are_labels(tmp_path: Path) -> None:
     assert np.array_equal(mask.array, LABELS)
 
 
+def test_half_precision_floats_are_labels_up_to_their_largest_number(tmp_path: Path) -> None:
+    largest = np.where(LABELS == 300, 65504, LABELS)
+    imwrite(tmp_path / "a.tif", largest.astype(np.float16))
+    assert np.array_equal(read_mask(tmp_path / "a.tif").array, largest)
+
+
 def test_one_bit_and_255_are_told_from_labels(tmp_path: Path) -> None:
     Image.fromarray(LABELS > 0).save(tmp_path / "bit.png")
     Image.fromarray(((LABELS > 0) * 255).astype(np.uint8)).save(tmp_path / "byte.png")

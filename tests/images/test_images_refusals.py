@@ -154,6 +154,9 @@ def test_complex_numbers_and_nan_in_a_tiff_are_refused(tmp_path: Path) -> None:
         open_image(tmp_path / "c.tif")
     with open_image(tmp_path / "n.tif") as source, pytest.raises(InputError, match="64 pixel values are NaN"):
         source.read()
+    imwrite(tmp_path / "one.tif", np.pad(np.full((1, 1), np.nan, np.float32), 4))
+    with open_image(tmp_path / "one.tif") as source, pytest.raises(InputError, match="1 pixel value is NaN"):
+        source.read()
 
 
 def test_python_objects_are_never_opened(tmp_path: Path) -> None:

@@ -118,6 +118,16 @@ def test_the_json_is_plain_and_names_its_keys() -> None:
     wanted = {"level", "group", "fields", "units", "sum", "mean", "sd", "low", "high", "interval_kind"}
     assert wanted | {"density_per_mm2", "warning"} <= set(json.loads(json.dumps(entry, allow_nan=False)))
     assert entry["interval_kind"] in INTERVAL_KINDS
+    assert entry["interval_level"] == 0.95
+
+
+def test_a_lower_level_gives_shorter_intervals_and_is_recorded() -> None:
+    fields = [field(10, area=0.5), field(14, area=0.5), field(18, area=0.5)]
+    wells = [summarise_groups(fields, [WELL], confidence=level)[0].as_json() for level in (0.8, 0.95)]
+    for low, high in (("low", "high"), ("density_low", "density_high")):
+        assert wells[1][low] < wells[0][low] < wells[0][high] < wells[1][high]
+    assert [well["interval_level"] for well in wells] == [0.8, 0.95]
+    assert wells[0]["density_interval_kind"] in INTERVAL_KINDS
 
 
 def test_a_field_without_the_attribute_is_a_mistake_of_the_caller() -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
+from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from cellmonai.core.errors import OutputError
-from cellmonai.report.csv import write_csv
+from cellmonai.report.csv import safe_cell, write_csv
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,6 +67,13 @@ def test_no_part_of_a_name_is_a_formula_where_another_separator_cuts_it(
     for part in re.split(r"[;\t\r\n]", text):
         assert not part.strip('"').startswith(sign)
     assert text.splitlines()[1].startswith('"a')
+
+
+def test_different_names_stay_different() -> None:
+    names = ["".join(signs) for length in range(6) for signs in product("'=;\t\"a", repeat=length)]
+    cells = list(csv.reader(io.StringIO("".join(safe_cell(name) + ",\n" for name in names), newline="")))
+    assert len({tuple(cell) for cell in cells}) == len(cells) == len(names)
+    assert [safe_cell(name) for name in ("=a", "'=a", "''=a", "'a")] == ["'=a", "''=a", "'''=a", "'a"]
 
 
 @pytest.mark.parametrize("name", ["a;b", "a\tb", "a;1-2", "2+3", "x\n1=1"])

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
 from cellmonai.measure.replicates.groups import FieldCount, GroupLevel, GroupSummary, summarise_groups
@@ -16,7 +18,7 @@ TREATMENT = GroupLevel("treatment", ("treatment",), "well", ("plate", "well"))
 
 
 def summaries(
-    wells: int = 4, *, plate: str = "P1", treatment: str = "drug", area: float | None = 0.25
+    wells: int = 4, *, plate: str = "P1", treatment: str = "drug", area: float | None = 0.25, confidence: float = 0.95
 ) -> tuple[GroupSummary, ...]:
     fields = [
         FieldCount(
@@ -27,7 +29,7 @@ def summaries(
         for well in range(1, wells + 1)
         for site in (1, 2, 3)
     ]
-    return summarise_groups(fields, [WELL, TREATMENT])
+    return summarise_groups(fields, [WELL, TREATMENT], confidence=confidence)
 
 
 def shown(groups: tuple[GroupSummary, ...], width: int = 80) -> str:
@@ -66,6 +68,17 @@ def test_the_poisson_floor_is_marked_and_explained() -> None:
     assert "40.7 to 60.8*" in text
     assert "* widened to counting noise alone (Poisson)" in text
     assert "cells/mm²" not in text
+
+
+@pytest.mark.parametrize("level", [0.8, 0.9, 0.95])
+def test_the_level_of_the_intervals_is_said_and_no_other(tmp_path: Path, level: float) -> None:
+    groups = summaries(confidence=level)
+    text = shown(groups)
+    assert f"SD and {100 * level:g} % between" in text
+    assert f"{100 * level:g} %: sampling error alone" in text
+    assert set(re.findall(r"[0-9.]+ %", text)) == {f"{100 * level:g} %"}
+    write_groups(tmp_path / "groups.csv", groups, overwrite=False)
+    assert {row["interval_level"] for row in read(tmp_path / "groups.csv")} == {f"{level:.3f}"}
 
 
 def test_one_unit_shows_no_interval_and_warns() -> None:

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import io
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
 
@@ -193,6 +193,24 @@ def test_every_part_is_there() -> None:
     assert len(page.all("svg")) == 2
 
 
+def test_group_intervals_say_their_level_and_where_counting_noise_is_their_floor() -> None:
+    group = {"level": "well", "group": {"well": "A01"}, "unit": "field", "units": 2, "sum": 7, "mean": 3.5, "sd": 0.0,
+             "low": 2.0, "high": 6.0, "interval_kind": "log_t", "interval_level": 0.9, "density_per_mm2": 20.0,
+             "density_low": 11.0, "density_high": 31.0, "density_interval_kind": "log_t", "warning": None}  # fmt: skip
+    plain = page_of(image("a"), groups=[group]).shown
+    assert "90 % sampling interval" in plain
+    assert "95 %" not in plain
+    assert "*" not in plain
+    floor = page_of(image("a"), groups=[group | {"interval_kind": "poisson_floor"}]).shown
+    assert "2\u20136*" in floor
+    assert "11\u201331*" not in floor
+    assert "* widened to counting noise alone (Poisson), which is a floor." in floor
+    density = page_of(image("a"), groups=[group | {"density_interval_kind": "poisson_floor"}]).shown
+    assert "11\u201331*" in density
+    assert "2\u20136*" not in density
+    assert "interval kind" not in density
+
+
 @pytest.mark.parametrize(
     "images",
     [
@@ -355,6 +373,13 @@ def test_the_methods_name_software_sizes_and_numbers() -> None:
     assert "In total 6 cells were counted in 2 images (median 3 per image, range 2 to 4)." in text
 
 
+def test_the_methods_say_of_what_shapes_are_where_pixels_are_not_square() -> None:
+    square = image("a", um=True)
+    words = "are those of the pixel grid"
+    assert words not in methods_of(report(square, image("b"))).paragraph
+    assert words in methods_of(report(square, replace(square, pixel_size_um=(0.5, 0.25)))).paragraph
+
+
 def test_references_are_numbered_in_the_order_of_their_mention() -> None:
     methods = methods_of(report(image(interval=(1, 3)), interval_level=0.95))
     numbers = [int(n) for n in re.findall(r"\[(\d+)\]", methods.paragraph)]
@@ -364,6 +389,16 @@ def test_references_are_numbered_in_the_order_of_their_mention() -> None:
 
 
 # ------------------------------------------------------------------------------------------------------- histograms
+
+
+@pytest.mark.parametrize("largest", [999.0, 1000.0, 99_999.0, 999_999.0])
+def test_no_name_of_a_tick_is_cut_at_the_edge_of_the_picture(largest: float) -> None:
+    histogram = histogram_of_sizes(np.linspace(0.1, largest, 50))
+    picture = draw_histogram(histogram, title="t", x_name="x", y_name="y")
+    ticks = re.findall(r'<text class="tick" x="([0-9.]+)"[^>]*>([^<]*)<', picture)
+    width_of_a_digit = 7.5  # of 13 px text
+    assert ticks
+    assert all(float(x) + len(name) * width_of_a_digit / 2 < 480 for x, name in ticks)
 
 
 @given(st.lists(st.integers(0, 100_000), min_size=1, max_size=300))

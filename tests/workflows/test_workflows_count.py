@@ -341,6 +341,40 @@ def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
         run(tmp_path)
 
 
+def test_temporary_files_of_a_killed_run_go_with_the_next_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from cellmonai.core import locks
+
+    save(tmp_path / "masks" / "a.tif", discs((48, 64)))
+    left = [tmp_path / "counts" / f".{'0a' * 8}.tmp.csv", tmp_path / "counts" / "audit" / f".{'0b' * 8}.tmp.png"]
+    (tmp_path / "counts" / "audit").mkdir(parents=True)
+    for path in left:
+        path.write_text("half")
+
+    def refuse(descriptor: int) -> None:
+        raise OSError("no locks here")
+
+    with monkeypatch.context() as without_locks:  # another run may be writing them
+        without_locks.setattr(locks, "_lock", refuse)
+        run(tmp_path)
+    assert all(path.exists() for path in left)
+    run(tmp_path, overwrite=True)
+    assert not any(path.exists() for path in left)
+
+
+@pytest.mark.parametrize(("size", "warned"), [((0.5, 0.5), 0), ((0.5, 0.25), 1), (None, 0)])
+def test_pixels_that_are_not_square_are_said_once(
+    tmp_path: Path, size: tuple[float, float] | None, warned: int
+) -> None:
+    for name in "ab":
+        save(tmp_path / "masks" / f"{name}.tif", discs((48, 64)))
+    reporter = Silent()
+    run(tmp_path, reporter=reporter, pixel_size_um=size)
+    warnings = [warning for warning in reporter.warnings if warning.code == "pixels_not_square"]
+    assert len(warnings) == warned
+    assert all("(x 0.25 µm, y 0.5 µm): circularity, eccentricity" in warning.message for warning in warnings)
+    assert ("not square" in (tmp_path / "counts" / "report.html").read_text()) == bool(warned)
+
+
 def test_no_cells_anywhere_is_done_and_explained(tmp_path: Path) -> None:
     save(tmp_path / "masks" / "a.tif", discs((48, 64), radius=1))
     reporter = Silent()
@@ -391,7 +425,7 @@ def test_ctrl_c_while_overwriting_leaves_no_table_of_the_older_run(
     monkeypatch.setattr(story, "count_plane", stopped)
     with pytest.raises(InterruptedRunError):
         run(tmp_path, overwrite=True)
-    assert sorted(path.name for path in (tmp_path / "counts").glob("[!.]*")) == ["a_labels.tif"]
+    assert not list((tmp_path / "counts").glob("[!.]*"))
 
 
 def test_cells_csv_names_image_first_and_labels_as_the_label_image(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import tifffile
 
 from cellmonai.core.errors import OutputError
 from cellmonai.workflows.count import CountResult, count
-from cellmonai.workflows.counting.groups import remove_old_plates
+from cellmonai.workflows.counting.leftovers import remove_old_outputs
 from cellmonai.workflows.counting.settings import CountSettings
 
 PATTERN = "{plate}_{well}_{site}"
@@ -90,18 +90,46 @@ def test_plates_with_very_long_names_get_files(tmp_path: Path) -> None:
 def test_a_damaged_record_removes_nothing(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "plate.png").write_bytes(b"mine")
     (tmp_path / "counts.json").write_bytes(content)
-    remove_old_plates(tmp_path)
-    (tmp_path / "counts.json").unlink()
-    remove_old_plates(tmp_path)
+    remove_old_outputs(tmp_path)
+    (tmp_path / "counts.json").unlink(missing_ok=True)
+    remove_old_outputs(tmp_path)
     assert (tmp_path / "plate.png").is_file()
 
 
 def test_a_record_cannot_point_out_of_its_folder(tmp_path: Path) -> None:
     folder = tmp_path / "counts"
-    folder.mkdir()
-    for path in (tmp_path / "plate.png", folder / "plate.png"):
+    (folder / "sub").mkdir(parents=True)
+    outside, link = tmp_path / "plate.png", folder / "b_labels.tif"
+    for path in (outside, folder / "plate.png", folder / "sub" / "plate.png", folder / "notes.txt"):
         path.write_bytes(b"x")
-    (folder / "counts.json").write_text(json.dumps({"outputs": [(tmp_path / "plate.png").as_posix()]}))
-    remove_old_plates(folder)
-    assert (tmp_path / "plate.png").is_file()
-    assert not (folder / "plate.png").exists()
+    link.symlink_to(outside)
+    names = ["counts.json", "plate.png", "../plate.png", "sub/plate.png", "notes.txt", "b_labels.tif", "\0.geojson"]
+    outputs = [f"somewhere/counts/{name}" for name in names]
+    (folder / "counts.json").write_text(json.dumps({"outputs": [*outputs, outside.as_posix()]}))
+    remove_old_outputs(folder)
+    left = {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
+    assert left == {"sub", "sub/plate.png", "notes.txt", "b_labels.tif"}
+    assert outside.is_file()
+
+
+def test_a_folder_of_plates_that_is_a_link_is_not_entered(tmp_path: Path) -> None:
+    folder, elsewhere = tmp_path / "counts", tmp_path / "elsewhere"
+    folder.mkdir()
+    elsewhere.mkdir()
+    (elsewhere / "001.png").write_bytes(b"mine")
+    (folder / "audit").symlink_to(elsewhere, target_is_directory=True)
+    (folder / "counts.json").write_text(json.dumps({"outputs": ["counts/counts.json", "counts/audit/001.png"]}))
+    remove_old_outputs(folder)
+    assert (elsewhere / "001.png").is_file()
+
+
+@pytest.mark.parametrize("level", [0.8, 0.95])
+def test_the_level_of_a_run_is_the_one_of_its_groups(tmp_path: Path, level: float) -> None:
+    fields(tmp_path, "P1_A01_1", "P1_A01_2")
+    result = run(tmp_path, level=level)
+    document = json.loads((tmp_path / "counts" / "counts.json").read_text())
+    assert [group["interval_level"] for group in document["groups"]] == [level] * len(result.groups)
+    low, high = {0.8: (0.27, 2.66), 0.95: (0.12, 3.61)}[level]  # Garwood's interval of 2 cells, for one field
+    well = result.groups[-1]
+    assert (well.sampling_low, well.sampling_high) == (pytest.approx(low, abs=0.01), pytest.approx(high, abs=0.01))
+    assert f"{100 * level:g} % sampling interval" in (tmp_path / "counts" / "report.html").read_text()

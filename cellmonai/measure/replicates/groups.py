@@ -69,8 +69,10 @@ class GroupSummary:
     field_sd : standard deviation between fields (n - 1), whatever unit they belong to
     sampling_low, sampling_high : interval of `mean` from the spread between units alone, see `interval_kind`
     interval_kind : key of `replicates.intervals.INTERVAL_KINDS`
+    interval_level : nominal coverage of both intervals, as 0.95
     area_mm2 : analysed area of all fields together
     density_per_mm2, density_low, density_high : cells per mm² of analysed area, sum by sum, and its interval
+    density_interval_kind : as `interval_kind`, of the interval of the density
     warning : a sentence, where the numbers cannot be taken at face value
     """
 
@@ -87,10 +89,12 @@ class GroupSummary:
     sampling_low: float | None
     sampling_high: float | None
     interval_kind: str | None
+    interval_level: float
     area_mm2: float | None
     density_per_mm2: float | None
     density_low: float | None
     density_high: float | None
+    density_interval_kind: str | None
     warning: str | None
 
     def as_json(self) -> dict[str, Any]:
@@ -108,10 +112,12 @@ class GroupSummary:
             "low": self.sampling_low,
             "high": self.sampling_high,
             "interval_kind": self.interval_kind,
+            "interval_level": self.interval_level,
             "area_mm2": self.area_mm2,
             "density_per_mm2": self.density_per_mm2,
             "density_low": self.density_low,
             "density_high": self.density_high,
+            "density_interval_kind": self.density_interval_kind,
             "warning": self.warning,
         }
 
@@ -177,10 +183,12 @@ def _summary(level: GroupLevel, key: tuple[str, ...], fields: list[FieldCount], 
         sampling_low=interval.low if interval else None,
         sampling_high=interval.high if interval else None,
         interval_kind=interval.kind if interval else None,
+        interval_level=confidence,
         area_mm2=area,
         density_per_mm2=total / area if area else None,
         density_low=density.low if density else None,
         density_high=density.high if density else None,
+        density_interval_kind=density.kind if density else None,
         warning=_warning(level, group, fields) if len(units) == 1 else None,
     )
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 WIDTH, HEIGHT = 480, 270  # of the view box; the page scales it
-_LEFT, _RIGHT, _TOP, _BOTTOM = 54, 14, 26, 52  # room for ticks and names of the axes
+_LEFT, _RIGHT, _TOP, _BOTTOM = 54, 36, 26, 52  # room for ticks and names of the axes
 _TAIL_PERCENT = 99.5  # sizes above go into the last bar, so that one clump does not flatten all others
 _TAIL_FACTOR = 1.5
 _GAP = 0.4  # on both sides of a bar

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from cellmonai.measure.replicates.intervals import INTERVAL_KINDS
 from cellmonai.report.html.elements import NOTHING, Html, element, together
 from cellmonai.report.html.pictures import plate_figures
 from cellmonai.report.html.view import shortened
@@ -20,13 +21,17 @@ _HEADS = {
     "sum": "cells",
     "mean": "mean per field",
     "sd": "SD",
-    "sampling": "95 % sampling interval",
+    "sampling": "sampling interval",
     "density_per_mm2": "cells/mm²",
     "density": "its interval",
     "warning": "note",
 }
-_RANGES = {"sampling": ("low", "high"), "density": ("density_low", "density_high")}
-_LEFT_OUT = ("unit", "field_sd", "interval_kind", "area_mm2")  # groups.csv has them
+_RANGES = {
+    "sampling": ("low", "high", "interval_kind"),
+    "density": ("density_low", "density_high", "density_interval_kind"),
+}
+_LEFT_OUT = ("unit", "field_sd", "interval_level", "area_mm2")  # groups.csv has them
+_FLOOR, _FLOOR_MARK = "poisson_floor", "*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +53,14 @@ def groups_part(data: ReportData, limits: Limits) -> Html:
     return together(
         plate_figures(data, limits),
         [_drawn(table) for table in group_tables(data.groups, limits.group_rows)],
+        element("p", f"{_FLOOR_MARK} {INTERVAL_KINDS[_FLOOR]}.", class_="soft") if _has_floor(data) else None,
         element("p", about, "them.", class_="soft") if data.groups else None,
     )
+
+
+def _has_floor(data: ReportData) -> bool:
+    kinds = [kind for _, _, kind in _RANGES.values()]
+    return any(row.get(kind) == _FLOOR for row in data.groups for kind in kinds)
 
 
 def _drawn(table: GroupTable) -> Html:
@@ -85,7 +96,10 @@ def _table(title: str, rows: Sequence[Mapping[str, Any]], most_rows: int) -> Gro
     known = [name for row in flat for name, value in row.items() if value is not None]
     names = list(dict.fromkeys(known))
     units = {str(row.get("unit")) for row in rows if row.get("unit")}
+    coverages = {level for row in rows if isinstance(level := row.get("interval_level"), float)}
     heads = _HEADS | ({"units": f"n ({units.pop()})"} if len(units) == 1 else {})
+    if len(coverages) == 1:
+        heads["sampling"] = f"{100 * coverages.pop():g} % sampling interval"
     return GroupTable(
         title=shortened(title),
         heads=tuple(shortened(heads.get(name, name.replace("_", " "))) for name in names),
@@ -102,14 +116,14 @@ def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
         if name in ("level", "group", *_LEFT_OUT) or name in flat or any(name in ends for ends in _RANGES.values()):
             continue
         flat[name] = value
-        for range_name, (low, high) in _RANGES.items():
+        for range_name, (low, high, kind) in _RANGES.items():
             if name == {"sampling": "sd", "density": "density_per_mm2"}[range_name] and row.get(low) is not None:
-                flat[range_name] = (row[low], row.get(high))
+                flat[range_name] = (row[low], row.get(high), _FLOOR_MARK if row.get(kind) == _FLOOR else "")
     return flat
 
 
 def _cell(value: Any) -> str:  # noqa: ANN401 - any JSON value
     if isinstance(value, tuple):
-        low, high = value
-        return f"{number(low)}\u2013{number(high)}" if high is not None else f"from {number(low)}"
+        low, high, mark = value
+        return f"{number(low)}\u2013{number(high)}{mark}" if high is not None else f"from {number(low)}{mark}"
     return shortened(value_in_words(value))

@@ -175,7 +175,7 @@ def _border(data: ReportData) -> str:
 
 
 def _measured(data: ReportData) -> list[str]:
-    sentences = [_pixel_size(data), _numbers(data)]
+    sentences = [_pixel_size(data), _oblong_pixels(data), _numbers(data)]
     if any(data.flags.get(name) for name in ("unusually_large", "unusually_small", "odd_shape")):
         sentences.append(
             "Cells of unusual size or shape, by a robust outlier rule within each image [outliers], were flagged and "
@@ -203,6 +203,16 @@ def _pixel_size(data: ReportData) -> str:
     y_um, x_um = next(size for size in sizes if size is not None)
     size = f"{y_um:.4g} µm" if y_um == x_um else f"{y_um:.4g} µm (rows) by {x_um:.4g} µm (columns)"
     return f"The pixel size was {size}."
+
+
+def _oblong_pixels(data: ReportData) -> str:
+    sizes = {image.pixel_size_um for image in data.images} - {None}
+    if all(size[0] == size[1] for size in sizes if size is not None):
+        return ""
+    return (
+        "Where pixels are not square, circularity, eccentricity, orientation and solidity of cells are those of the "
+        "pixel grid, and perimeters are in pixels only."
+    )
 
 
 def _numbers(data: ReportData) -> str:

@@ -158,7 +158,7 @@ def sample_sizes(frame: AuditFrame, draws: int) -> tuple[int, ...]:
     least = sum(min(2, n) for n in units)
     if draws < least:
         raise UsageError(
-            f"{draws} units cannot be drawn from {len(units)} strata, as each needs two",
+            f"{draws} unit{'s' * (draws != 1)} cannot be drawn from {len(units)} strata, as each needs two",
             cure=f"draw at least {least}, or ask for fewer strata",
         )
     means = [float(frame.counts[frame.strata == h].mean()) for h in range(len(units))]

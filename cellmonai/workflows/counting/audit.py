@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cellmonai.core.errors import UsageError
 from cellmonai.images.open import open_image
 
 if TYPE_CHECKING:
@@ -36,6 +37,38 @@ class FileRows:
         with open_image(self._path) as source:
             rows: NDArray[Any] = source.read((top, 0, bottom, self.shape[1]))[0]
         return rows
+
+
+def refuse_impossible_audit(shapes: Sequence[tuple[int, int]], settings: CountSettings) -> None:
+    """Refuse, before anything is counted, an audit that could not be drawn whatever the count will be.
+
+    Parameters
+    ----------
+    shapes : of every plane, (Y, X)
+    settings : the audit, and the tile size where it was given
+
+    Raises
+    ------
+    UsageError
+        Fewer draws than two for each stratum.
+
+    Notes
+    -----
+    Without a tile size the number of tiles follows from the count; the largest tiles give the fewest of them.
+    """
+    if settings.audit is None:
+        return
+    from cellmonai.workflows.auditing.frame import LARGEST_TILE_PX
+
+    side = settings.audit_tile or LARGEST_TILE_PX
+    tiles = sum(max(1, round(rows / side)) * max(1, round(columns / side)) for rows, columns in shapes)
+    units = len(shapes) if settings.audit_unit == "fields" else tiles
+    strata = max(1, min(settings.audit_strata, units // 2))
+    if settings.audit < min(units, 2 * strata):
+        groups = "1 stratum" if strata == 1 else f"{strata} strata"
+        what = f"{settings.audit} cannot be drawn from {groups}, as each needs two"
+        cure = f"draw at least {2 * strata}" + ", or ask for fewer strata" * (strata > 1)
+        raise UsageError(what, where="--audit", cure=cure)
 
 
 def drawn_audit(planes: Sequence[CountedPlane], settings: CountSettings, reporter: Reporter) -> AuditDraw | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -10,7 +9,6 @@ from cellmonai.core.files import refuse_existing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
@@ -21,9 +19,7 @@ if TYPE_CHECKING:
     from cellmonai.workflows.counting.settings import CountSettings
     from cellmonai.workflows.grouping.plan import GroupPlan
 
-_PLATE_NAME = re.compile(r"plate(_.*_[0-9]{2,})?\.png")  # no `_overlay.png` and no `_labels.tif` of a mask fits it
 _LONGEST_TITLE = 50  # letters of up to four bytes; a name has 255
-_MOST_BYTES = 1 << 28
 
 
 class PlateFile(NamedTuple):
@@ -54,28 +50,20 @@ def groups_of(names: Sequence[str], settings: CountSettings, reporter: Reporter)
     return plan
 
 
-def remove_old_plates(folder: Path) -> None:
-    """Remove the plates that an earlier run says it wrote, which a new one may not name again; nothing else is ours."""
-    record = folder / "counts.json"
-    try:
-        outputs = json.loads(record.read_text("utf-8"))["outputs"] if record.stat().st_size < _MOST_BYTES else []
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
-        return
-    names = [str(path).replace("\\", "/").rpartition("/")[2] for path in outputs] if isinstance(outputs, list) else []
-    for name in names:
-        if _PLATE_NAME.fullmatch(name) and (folder / name).is_file():
-            (folder / name).unlink()
+def summarised(
+    plan: GroupPlan | None, counts: Sequence[ImageCount], reporter: Reporter, *, level: float
+) -> tuple[GroupSummary, ...]:
+    """Summarise what was counted at every level, and warn of groups whose numbers cannot be taken at face value.
 
-
-def summarised(plan: GroupPlan | None, counts: Sequence[ImageCount], reporter: Reporter) -> tuple[GroupSummary, ...]:
-    """Summarise what was counted at every level, and warn of groups whose numbers cannot be taken at face value."""
+    `level` is the coverage of the intervals.
+    """
     if plan is None:
         return ()
     from cellmonai.measure.replicates.groups import summarise_groups
     from cellmonai.measure.replicates.words import group_warnings
 
     fields = [plan.field_count(row.image, row.count, row.analysed_area_mm2) for row in counts]
-    summaries = summarise_groups(fields, plan.levels)
+    summaries = summarise_groups(fields, plan.levels, confidence=level)
     for sentence in group_warnings(summaries):
         reporter.warn("group", sentence)
     return summaries

@@ -188,6 +188,8 @@ def _refuse_unfinished(masks: list[MaskInput], reporter: Reporter, *, allow_part
                 code="unfinished",
             )
         reporter.warn("partial", f"{folder}: {what}; every number here is partial")
+    if allow_partial and not folders:
+        reporter.note("--allow-partial changes nothing, since no mask is of an unfinished run of cellmonai infer")
 
 
 def _refuse_two_of_one(masks: list[MaskInput]) -> None:
@@ -198,8 +200,9 @@ def _refuse_two_of_one(masks: list[MaskInput]) -> None:
     for (folder, _), several in same.items():
         if len(several) > 1:
             names = " and ".join(mask.path.name for mask in several[:3])
+            which, times = ("both", "twice") if len(several) == 2 else ("all", f"{len(several)} times")
             raise InputError(
-                f"{names} are all masks of {several[0].name}, and its cells would be counted {len(several)} times",
+                f"{names} are {which} masks of {several[0].name}, and its cells would be counted {times}",
                 where=str(folder),
                 cure="count one of them, or each with an --output of its own",
                 code="two_masks",

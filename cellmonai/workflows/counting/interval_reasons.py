@@ -12,6 +12,7 @@ from cellmonai.measure.intervals.conformal import least_groups
 from cellmonai.measure.intervals.features import before_the_model
 from cellmonai.measure.intervals.shift import LEAST_REFERENCES
 from cellmonai.models.calibration import COUNTING, UNIT, Calibration
+from cellmonai.report.words import counted
 from cellmonai.workflows.counting.landscape import DISTANCE_TRANSFORM
 
 if TYPE_CHECKING:
@@ -35,13 +36,13 @@ def too_little(calibration: Calibration, level: float) -> str | None:
         return "the model was calibrated with a cellmonai that counted in another way; train or calibrate it again"
     if groups < needed:
         return (
-            f"the model was calibrated on {groups} groups and a {100 * level:g} % interval needs {needed}; "
+            f"the model was calibrated on {counted(groups, 'group')} and a {100 * level:g} % interval needs {needed}; "
             f"{needed - groups} more {'is' if needed - groups == 1 else 'are'} missing"
         )
     if groups < LEAST_REFERENCES:
         return (
-            f"the model was calibrated on {groups} groups and {LEAST_REFERENCES} are needed to tell whether an image "
-            "is like theirs"
+            f"the model was calibrated on {counted(groups, 'group')} and {LEAST_REFERENCES} are needed to tell whether "
+            "an image is like theirs"
         )
     if not before_the_model(calibration.references.names):
         return "the calibration does not say what its images looked like; train or calibrate the model again"

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cellmonai.core.errors import InputError, OutputError, UsageError
 from cellmonai.core.files import sha256_of, write_json
 from cellmonai.report.counts import write_counts
 from cellmonai.workflows.counting.audit import drawn_audit
+from cellmonai.workflows.counting.failed_fields import with_failed_fields
 from cellmonai.workflows.counting.failures import code_of
 from cellmonai.workflows.counting.groups import summarised, write_group_files
 from cellmonai.workflows.counting.result import CountResult
@@ -43,13 +45,19 @@ def write_results(
     OutputError
         A file cannot be written.
     InputError, UsageError
-        An audit cannot be drawn.
+        An audit cannot be drawn; everything else is written all the same.
     """
     settings = plan.settings
     counts = tuple(plane.count for plane in done.planes)
-    groups = summarised(plan.groups, counts, reporter)
+    counted = summarised(plan.groups, counts, reporter, level=settings.level)
+    groups = with_failed_fields(counted, plan.groups, failures, reporter)
     plates = write_group_files(groups, plan.groups, settings) if plan.groups is not None else {}
-    audit = drawn_audit(done.planes, settings, reporter)
+    audit, not_drawn = None, None
+    try:
+        audit = drawn_audit(done.planes, settings, reporter)
+    except (InputError, UsageError, OutputError) as error:  # the count itself is done, and is not lost for it
+        not_drawn = error
+        reporter.warn("audit", f"no audit was drawn: {error.sentence}")
     result = CountResult(
         inputs=tuple(str(path) for path in inputs),
         output=settings.output,
@@ -64,7 +72,9 @@ def write_results(
         failure_codes={name: code_of(done.failures.get(name)) for name in failures},
     )
     folder, overwrite = settings.output, settings.overwrite
-    write_counts(folder / "counts.csv", counts, overwrite=overwrite)
+    known = plan.groups.attributes if plan.groups else {}
+    failed = {name: known.get(name, {}) for name in failures}
+    write_counts(folder / "counts.csv", counts, failed=failed, overwrite=overwrite)
     if "parquet" in settings.save:
         _write_parquet(done, folder / "cells.parquet", overwrite=overwrite)
     record.parameters = dict(parameters)
@@ -75,6 +85,9 @@ def write_results(
         _write_report(result, done, plan, plates, document)
     write_json(folder / "counts.json", result.as_json(), overwrite=overwrite)
     write_json(folder / "run.json", document, overwrite=overwrite)
+    if not_drawn is not None:
+        reporter.note(f"the count itself is done and written to {folder}")
+        raise not_drawn
     return result
 
 

@@ -18,6 +18,7 @@ from cellmonai.workflows.counting.objects import objects_of
 from cellmonai.workflows.counting.suspicions import (
     check_labels,
     refuse_unclear_values,
+    warn_of_cover,
     warn_of_foreground,
     warn_of_preset_pieces,
 )
@@ -92,6 +93,8 @@ def count_plane(
             warn_of_preset_pieces(job, found, settings.preset, reporter)
         image = stack.enter_context(_image(job))
         table = measure_objects(found.labels, pixel_size_um=job.pixel_size_um, image=image, channel_names=job.channels)
+        if kind == "labels":
+            warn_of_cover(job, table.columns["area_px"], reporter)
         flags = flag_objects(table)
         interval = interval_of(plan, job, how, table, found.labels, image)
         row = _row(job, how, table, found, flags, interval, plan)

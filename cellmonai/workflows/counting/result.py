@@ -53,7 +53,11 @@ class CountResult:
         return bool(self.failures) or any(image.is_partial for image in self.images)
 
     def as_json(self) -> dict[str, Any]:
-        """Give the document that `--json` prints and `counts.json` holds."""
+        """Give the document that `--json` prints and `counts.json` holds.
+
+        `images` are those that were counted; the others stand in `failures`, and then the `partial` of the document is
+        true, while the `partial` of an image says that it comes of a run of `infer` that never finished.
+        """
         document = {
             "schema": "cellmonai.count/1",
             "version": version("cellmonai"),

@@ -5,8 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cellmonai.core.errors import InputError
+from cellmonai.report.words import counted
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from cellmonai.core.progress import Reporter
     from cellmonai.instances.find import FoundRows
     from cellmonai.workflows.counting.settings import CountSettings
@@ -15,6 +19,9 @@ if TYPE_CHECKING:
 _MOSTLY_FOREGROUND = 0.9
 _MOST_EXTRA_PIECES = 2  # per label; a photograph taken for a label image has hundreds
 _EXTRA_PIECES_ALLOWED = 50
+_LEAST_PIECES = 100  # fewer are not taken for noise
+_NOISE = ((0.5, 2.0), (0.9, 4.0))  # so much foreground in pieces of so many px at most, on average, is no label image
+_MOST_OF_AN_IMAGE = 0.5
 
 
 def refuse_unclear_values(job: PlaneJob, kind: Kind, settings: CountSettings) -> None:
@@ -39,7 +46,7 @@ def refuse_unclear_values(job: PlaneJob, kind: Kind, settings: CountSettings) ->
         raise InputError(
             f"the values are {values.low} and {values.high}, and it is unclear which one is the background",
             where=str(job.mask.path),
-            cure="save the background as 0, or read the file as a label image with --kind labels",
+            cure="save the background as 0",
             code="unclear_background",
         )
 
@@ -62,18 +69,19 @@ def warn_of_preset_pieces(job: PlaneJob, found: FoundRows, preset: str | None, r
 
 
 def check_labels(job: PlaneJob, found: FoundRows, settings: CountSettings, reporter: Reporter) -> None:
-    """Refuse a photograph that was taken for a label image, and warn of labels that lost cells on saving.
+    """Refuse a photograph taken for a label image; warn of labels lost on saving and of masks among label images.
 
     Raises
     ------
     InputError
-        Hundreds of pieces per label.
+        Many pieces per label, or hardly any background and pieces of a few pixels.
     """
     extra = found.notes.get("extra_pieces", 0)
     labels = found.count + sum(found.removed.values()) - extra
-    if settings.kind == "auto" and extra > _MOST_EXTRA_PIECES * labels + _EXTRA_PIECES_ALLOWED:
+    has_one_value = job.values.low == 0 and not job.values.is_label_like
+    if settings.kind == "auto" and not has_one_value and _is_picture(job, labels, extra):
         raise InputError(
-            f"looks like a picture, not like a label image: {labels} values lie in {labels + extra} separate pieces",
+            f"looks like a picture, not like a label image: {labels:,} values lie in {labels + extra:,} pieces",
             where=str(job.mask.path),
             cure="give masks or label images, or say --kind labels or --kind binary if it is one",
             code="photograph",
@@ -96,6 +104,13 @@ def check_labels(job: PlaneJob, found: FoundRows, settings: CountSettings, repor
             "the labels as 32-bit TIFF",
             name,
         )
+    elif extra and has_one_value and settings.kind == "auto":
+        reporter.warn(
+            "mixed_kinds",
+            f"one value lies in {extra + 1:,} pieces, as in a binary mask, and other inputs are label images: each "
+            "piece is counted as a cell and none is split; count binary masks and label images separately",
+            name,
+        )
     elif extra:
         reporter.warn(
             "extra_pieces",
@@ -104,4 +119,24 @@ def check_labels(job: PlaneJob, found: FoundRows, settings: CountSettings, repor
             name,
         )
     if job.values.high > labels:
-        reporter.note(f"{name}: {labels:,} labels with gaps up to {job.values.high:,}; cells are numbered anew")
+        reporter.note(
+            f"{name}: {counted(labels, 'label')} with gaps up to {job.values.high:,}; cells are numbered anew"
+        )
+
+
+def warn_of_cover(job: PlaneJob, areas_px: NDArray[np.int64], reporter: Reporter) -> None:
+    """Warn of a label that covers most of its image: it may be the background, which other programs save as 1."""
+    if areas_px.size and (largest := int(areas_px.max())) > _MOST_OF_AN_IMAGE * job.pixels:
+        reporter.warn(
+            "label_covers_image",
+            f"one label covers {100 * largest / job.pixels:.0f} % of the image and is counted as a cell; if it is the "
+            "background, save the background as 0",
+            job.mask.name,
+        )
+
+
+def _is_picture(job: PlaneJob, labels: int, extra: int) -> bool:
+    pieces = labels + extra
+    share, mean_px = job.values.foreground_px / job.values.pixels, job.values.foreground_px / max(pieces, 1)
+    is_noise = any(share > least and mean_px <= most for least, most in _NOISE)
+    return (is_noise and pieces >= _LEAST_PIECES) or extra > _MOST_EXTRA_PIECES * labels + _EXTRA_PIECES_ALLOWED

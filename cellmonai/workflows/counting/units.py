@@ -22,11 +22,13 @@ def parse_length_px(text: str, pixel_size_um: PixelSize | None) -> float:
     Raises
     ------
     UsageError
-        Not a length, or micrometres where the pixel size is unknown.
+        Not a length above 0, or micrometres where the pixel size is unknown.
     """
     match = _LENGTH.fullmatch(text)
     if match is None:
         raise UsageError(f"{text!r} is no length", cure="write it as 7px or 3um")
+    if not float(match[1]) > 0:
+        raise UsageError(f"the length {text!r} is 0", cure="give a length above 0, as 7px")
     if (match[2] or "px").lower() == "px":
         return float(match[1])
     if pixel_size_um is None:

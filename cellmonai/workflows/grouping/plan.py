@@ -77,7 +77,8 @@ def plan_groups(
     if sheet is not None:
         attributes, unused = join_sheet(read_sheet(sheet), names, attributes)
         if unused:
-            notes.append(f"{unused:,} rows of {sheet.name} are about no image that was counted")
+            rows = "1 row" if unused == 1 else f"{unused:,} rows"
+            notes.append(f"{rows} of {sheet.name} {'is' if unused == 1 else 'are'} about no image that was counted")
     columns = tuple(dict.fromkeys(column for known in attributes.values() for column in known))
     in_order = {name: {column: known[column] for column in columns} for name, known in attributes.items()}
     levels = group_levels(in_order, columns, group_by) if names else ()
@@ -109,5 +110,8 @@ def _empty_cells(attributes: Mapping[str, Mapping[str, str]], levels: Sequence[G
     grouped = dict.fromkeys(column for level in levels for column in level.columns)
     empty = {column: sum(not known[column] for known in attributes.values()) for column in grouped}
     return [
-        f"{count:,} images have no {column} and form a group of their own" for column, count in empty.items() if count
+        f"{count:,} image{'s have' if count != 1 else ' has'} no {column} and form{'s' * (count == 1)} a group of "
+        f"{'their' if count != 1 else 'its'} own"
+        for column, count in empty.items()
+        if count
     ]

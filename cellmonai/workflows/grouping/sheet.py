@@ -13,6 +13,7 @@ from cellmonai.core.text import nearest
 from cellmonai.images.find import IMAGE_SUFFIXES, image_stem
 from cellmonai.images.guard import kind_of_content, reading, require_regular_file
 from cellmonai.measure.replicates.wells import parse_well
+from cellmonai.report.csv import disarmed
 from cellmonai.workflows.grouping.names import with_well
 
 if TYPE_CHECKING:
@@ -129,6 +130,9 @@ def join_sheet(
         raise sheet.refused(what, _way_to_join(sheet.columns, fields))
     rows = _by_image(sheet, by_image) if by_image else _by_columns(sheet, shared)
     keys = {name: _image_keys(name) if by_image else [_values(known[name], shared)] for name in names}
+    if by_image and not all(any(key in rows for key in tried) for tried in keys.values()):
+        # names may have been copied from our own tables, which disarm formulas
+        keys = {name: [*map(disarmed, tried), *tried] for name, tried in keys.items()}
     found = _found(sheet, keys, rows, by_image or " and ".join(shared))
     if by_image:
         _require_one_each(sheet, found, rows)

@@ -1,0 +1,102 @@
+"""Removing what an earlier run left in the output folder, so that results of two runs never lie side by side."""
+
+from __future__ import annotations
+
+import json
+import re
+import stat
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from cellmonai.core.errors import OutputError
+from cellmonai.workflows.counting.audit import AUDIT_FOLDER
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+    from pathlib import Path
+
+_MOST_BYTES = 1 << 28
+_TABLES = ("counts.csv", "cells.csv", "counts.json", "run.json", "report.html", "cells.parquet", "groups.csv")
+_OWN_NAME = re.compile(r".*(_labels\.tif|_overlay\.png|\.geojson|_rois\.zip)|plate(_.*_[0-9]{2,})?\.png", re.DOTALL)
+_OWN_AUDIT_NAME = re.compile(r"audit\.(csv|json)|README\.txt|[0-9]{3,}(_overlay)?\.png")
+
+
+def remove_old_outputs(folder: Path, *, tables: Collection[str] = _TABLES, keep: Collection[Path] = ()) -> None:
+    """Remove the files that an earlier run of `count` says it wrote; what nobody listed is not ours and stays.
+
+    Parameters
+    ----------
+    folder : the output folder
+    tables : files that this run writes under fixed names, which go whether they are listed or not
+    keep : files that this run reads, which stay whoever wrote them
+
+    Raises
+    ------
+    OutputError
+        A file cannot be removed.
+
+    Notes
+    -----
+    `counts.json` may be damaged or made up. Only regular files go, which lie in the folder itself and are called as
+    `count` calls its own; links are not followed. An audit goes with the count that it was drawn from, unless somebody
+    has begun to fill its sheet.
+    """
+    kept = {path.resolve() for path in keep}
+    with_audit = _audit_is_untouched(folder / AUDIT_FOLDER)
+    for name in dict.fromkeys((*_listed(folder), *map(PurePosixPath, tables))):
+        if _is_own(name, with_audit=with_audit):
+            path = folder / name
+            if _is_plain(path, folder) and path.resolve() not in kept:
+                _remove(path)
+
+
+def _listed(folder: Path) -> Iterator[PurePosixPath]:
+    """Give the outputs of the earlier run, relative to the folder, which may have been moved since."""
+    outputs: Any = None
+    record = folder / "counts.json"
+    try:
+        if stat.S_ISREG(record.lstat().st_mode) and record.stat().st_size < _MOST_BYTES:
+            outputs = json.loads(record.read_text("utf-8"))["outputs"]
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return
+    paths = [PurePosixPath(path) for path in outputs if isinstance(path, str)] if isinstance(outputs, list) else []
+    base = next((path.parent for path in paths if path.name == "counts.json"), None)
+    for path in paths:
+        if base is not None and path.is_relative_to(base):
+            yield path.relative_to(base)
+
+
+def _is_own(name: PurePosixPath, *, with_audit: bool) -> bool:
+    if len(name.parts) == 1:
+        return name.name in _TABLES or _OWN_NAME.fullmatch(name.name) is not None
+    is_audit = name.parts[:-1] in ((AUDIT_FOLDER,), (AUDIT_FOLDER, "overlays"))
+    return is_audit and with_audit and _OWN_AUDIT_NAME.fullmatch(name.name) is not None
+
+
+def _is_plain(path: Path, folder: Path) -> bool:
+    """Tell whether it is a regular file in the folder, reached without any link below the folder."""
+    try:
+        inside = path.parent.resolve() == folder.resolve() / path.parent.relative_to(folder)
+        return inside and stat.S_ISREG(path.lstat().st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        what = f"the result of an earlier run cannot be removed ({error.strerror or error})"
+        raise OutputError(what, where=str(path), cure="close what has it open, or choose another --output") from error
+
+
+def _audit_is_untouched(folder: Path) -> bool:
+    if not folder.is_dir():
+        return False
+    from cellmonai.workflows.auditing.draw import refuse_audit_in_the_way
+
+    try:
+        refuse_audit_in_the_way(folder, overwrite=True)
+    except OutputError:
+        return False
+    return True
