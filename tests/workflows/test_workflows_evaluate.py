@@ -379,12 +379,8 @@ def test_perfect_masks_of_real_nuclei_score_as_well_as_splitting_is_known_to(dat
 
 def test_what_an_older_run_left_beside_the_last_one_is_not_evaluated(tmp_path: Path) -> None:
     counts = tmp_path / "counts"
-    for cells in ({"a": THREE, "old": THREE}, {"a": THREE}):
-        (tmp_path / "masks").mkdir(exist_ok=True)
-        for path in (tmp_path / "masks").iterdir():
-            path.unlink()
-        count([save(tmp_path / "masks", **cells)], settings=CountSettings(output=counts, overwrite=True))
-    assert (counts / "old_labels.tif").is_file()
+    count([save(tmp_path / "masks", a=THREE)], settings=CountSettings(output=counts))
+    save(counts, old_labels=THREE)  # of a run that was killed before it could say what it wrote
     result = compare(counts, save(tmp_path / "truth", a=THREE))
     assert [image.image for image in result.images] == ["a"]
 
