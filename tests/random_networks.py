@@ -11,9 +11,9 @@ from cellmonai.images.normalise import Normalisation
 from cellmonai.instances.settings import InstanceSettings
 from cellmonai.models.file import ModelCard, write_model
 from cellmonai.models.load import tensors_of
-from cellmonai.nets.attention_unet import attention_unet
 from cellmonai.nets.basic_unet import basic_unet
 from cellmonai.nets.catalogue import describe, resolve
+from cellmonai.nets.monai_attention_unet import monai_attention_unet
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +25,7 @@ def random_network(name: str = "basic_unet", *, seed: int = 0, channels: int = 1
     if name == "basic_unet":
         net = basic_unet(channels=channels, outputs=1, width=width, dropout=0.0)
     else:
-        net = attention_unet(channels=channels, outputs=1, width=width, levels=4, dropout=0.0)
+        net = monai_attention_unet(channels=channels, outputs=1, width=width, levels=4, dropout=0.0)
     for module in net.modules():
         if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu")

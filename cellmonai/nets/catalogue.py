@@ -126,9 +126,9 @@ def build(name: str, parameters: Mapping[str, Any], *, channels: int, outputs: i
 
             return basic_unet(channels=channels, outputs=outputs, width=full["width"], dropout=full["dropout"])
         case "attention_unet":
-            from cellmonai.nets.attention_unet import attention_unet
+            from cellmonai.nets.monai_attention_unet import monai_attention_unet
 
-            return attention_unet(
+            return monai_attention_unet(
                 channels=channels,
                 outputs=outputs,
                 width=full["width"],

@@ -6,7 +6,7 @@ from monai.networks.nets import AttentionUnet
 from torch import nn
 
 
-def attention_unet(*, channels: int, outputs: int, width: int, levels: int, dropout: float) -> nn.Module:
+def monai_attention_unet(*, channels: int, outputs: int, width: int, levels: int, dropout: float) -> nn.Module:
     """Build a U-Net whose skips pass an attention gate, with widths w, 2w, 4w … over `levels` levels.
 
     (N, channels, Y, X) -> (N, outputs, Y, X) logits; Y and X are multiples of 2^(levels - 1), at least twice that.
