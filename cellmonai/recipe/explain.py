@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import types
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
 from cellmonai.core.text import did_you_mean, nearest
 from cellmonai.recipe.problems import KIND
-from cellmonai.recipe.schema import Recipe
+from cellmonai.recipe.schema import Recipe, Strict
 from cellmonai.recipe.toml_lines import value_at
 
 if TYPE_CHECKING:
@@ -174,7 +175,20 @@ def section_model(path: tuple[str, ...]) -> type[BaseModel] | None:
     model: type[BaseModel] = Recipe
     for name in path:
         field = model.model_fields.get(name)
-        if field is None or not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
+        inner = _model_in(field.annotation) if field is not None else None
+        if inner is None:
             return None
-        model = field.annotation
+        model = inner
     return model
+
+
+def _model_in(kind: Any) -> type[BaseModel] | None:  # noqa: ANN401 - a type form
+    """Give the model of a section, also of one that may be left out or that is a list of tables with fixed keys."""
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return kind
+    if get_origin(kind) in (Union, types.UnionType):
+        return next((model for part in get_args(kind) if (model := _model_in(part)) is not None), None)
+    if get_origin(kind) is tuple:
+        item = get_args(kind)[0]
+        return item if isinstance(item, type) and issubclass(item, Strict) else None
+    return None

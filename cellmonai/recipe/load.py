@@ -116,7 +116,12 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> LoadedRecipe:
     origin = Origin(str(path), find_lines(text), parsed)
     for override in parsed:
         apply_override(document, override)
-    recipe = anchor_paths(_validate(document, origin), folder=path.parent, root_typed=_root_typed(origin))
+    recipe = anchor_paths(
+        _validate(document, origin),
+        folder=path.parent,
+        root_typed=_is_typed(origin, "data", "root"),
+        model_typed=_is_typed(origin, "sampling", "artefacts", "model"),
+    )
     _require_storable(recipe, origin)
     return LoadedRecipe(recipe, path, digest_of(recipe), origin)
 
@@ -183,8 +188,8 @@ def _require_storable(recipe: Recipe, origin: Origin) -> None:
             raise RecipeError("the path is not UTF-8", where=place, cure="rename the folder") from None
 
 
-def _root_typed(origin: Origin) -> bool:
-    return origin.source_of(("data", "root")) == "--set"
+def _is_typed(origin: Origin, *path: str) -> bool:
+    return origin.source_of(path) == "--set"
 
 
 def _first_of(faults: Sequence[Fault], origin: Origin) -> RecipeError:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cellmonai.recipe.schema import Recipe
 
 
-def anchor_paths(recipe: Recipe, *, folder: Path, root_typed: bool) -> Recipe:
+def anchor_paths(recipe: Recipe, *, folder: Path, root_typed: bool, model_typed: bool = False) -> Recipe:
     """Give the recipe with absolute paths.
 
     Parameters
     ----------
     folder : folder of the recipe, to which `data.root` in the file is relative
     root_typed : whether `data.root` came from `--set`, which makes it relative to the current folder
+    model_typed : the same of `sampling.artefacts.model`
 
     Notes
     -----
@@ -33,7 +34,12 @@ def anchor_paths(recipe: Recipe, *, folder: Path, root_typed: bool) -> Recipe:
         "masks": _join(root, data.masks) if data.masks is not None else None,
         "tables": tuple(_join(root, table) for table in data.tables),
     }
-    return recipe.model_copy(update={"data": data.model_copy(update=places)})
+    update: dict[str, Any] = {"data": data.model_copy(update=places)}
+    if (artefacts := recipe.sampling.artefacts) is not None:
+        model = _join(here if model_typed else here / folder, artefacts.model)
+        moved = artefacts.model_copy(update={"model": model})
+        update["sampling"] = recipe.sampling.model_copy(update={"artefacts": moved})
+    return recipe.model_copy(update=update)
 
 
 def _join(start: Path, path: Path) -> Path:

@@ -60,7 +60,9 @@ class Split(Strict):
 class Data(Strict):
     """Which images and masks, and how they are split."""
 
-    layout: Literal["pairs", "dsb2018", "bbbc005"] = Field(description="how images and masks lie in their folders")
+    layout: Literal["pairs", "dsb2018", "bbbc005", "ctc"] = Field(
+        description="how images and masks lie in their folders"
+    )
     root: Location | None = Field(default=None, description="folder of the data; relative to the recipe")
     images: Location | None = Field(
         default=None, description="folder of the images, where not the usual one; relative to root"
@@ -135,12 +137,52 @@ class Normalise(Strict):
         return self
 
 
+class Artefacts(Strict):
+    """Which crops of a grid are seen more often because a model finds cells there that are none."""
+
+    model: Location = Field(description="a trained model; relative to the current folder")
+    factor: int = Field(default=4, ge=2, le=1000, description="how many times such a crop is seen in an epoch")
+    min_px: int = Field(default=100, ge=1, description="pixels of background that the model calls cell, at least")
+
+
 class Sampling(Strict):
     """Which crops are cut for training."""
 
+    method: Literal["random", "grid", "grid_2021"] = Field(
+        default="random",
+        description="crops drawn anew for every epoch, a lattice of even steps over each image, or the lattice of "
+        "Morelli et al. 2021, whose later crops reach back by the overlap",
+    )
     patch: int = Field(default=256, ge=32, le=4096, description="side of a training crop, px")
-    per_image: int = Field(default=1, ge=1, le=1000, description="crops cut from each image per epoch")
-    foreground_share: Share = Field(default=0.7, description="share of the crops that are centred on a cell, 0 to 1")
+    overlap: int = Field(
+        default=0, ge=0, le=4095, description="for grids: neighbouring crops share so many px at least"
+    )
+    per_image: int = Field(
+        default=1, ge=1, le=1000, description="crops cut from each image per epoch; a grid takes all"
+    )
+    foreground_share: Share = Field(
+        default=0.7, description="share of the crops that are centred on a cell, 0 to 1; not for grids"
+    )
+    min_foreground_px: int = Field(
+        default=0, ge=0, description="for grids: crops with fewer pixels of cells are left out"
+    )
+    oversample: dict[str, Annotated[int, Field(ge=1, le=1000)]] = Field(
+        default_factory=dict,
+        description="image = how many times its crops are seen in an epoch; for grids also image:number of the crop",
+    )
+    artefacts: Artefacts | None = Field(default=None, description="crops that a model errs on are seen more often")
+
+    @model_validator(mode="after")
+    def _fits_its_method(self) -> Sampling:
+        grid = self.method != "random"
+        if grid and self.overlap >= self.patch:
+            raise problem("overlap", f"overlap is {self.overlap}, not below patch, which is {self.patch}", "lower it")
+        only = {"overlap": 0, "min_foreground_px": 0, "artefacts": None} if not grid else {"per_image": 1}
+        for key, off in only.items():
+            if getattr(self, key) != off:
+                other = "random" if grid else "grid"
+                raise problem(key, f"method {self.method!r} has no {key}", f"take it out or use method {other!r}")
+        return self
 
 
 class Augmentation(Named):
@@ -172,7 +214,12 @@ class Augmentation(Named):
 class Target(Strict):
     """What the network learns to predict."""
 
-    kind: Literal["foreground"] = Field(default="foreground", description="probability of being inside a cell")
+    kind: Literal["foreground", "foreground+border", "foreground+distance", "foreground+centre"] = Field(
+        default="foreground", description="maps: being inside a cell, and one that tells touching cells apart"
+    )
+    weight_map: Literal["none", "crowding", "crowding_morelli2021", "border", "border_everywhere"] = Field(
+        default="none", description="what makes some pixels dearer than others: the ground between crowded cells"
+    )
 
 
 class Network(Named):
@@ -181,10 +228,55 @@ class Network(Named):
     name: Text = Field(default="basic_unet", description="name in the catalogue")
 
 
+class LossPart(Named):
+    """One part of a sum of losses; its other parameters are those of its row in the catalogue."""
+
+    weight: float = Field(default=1.0, gt=0.0, le=1e6, description="what its value is multiplied by")
+
+
+COMBO = "combo"
+"""Name of a loss that is a weighted sum of others."""
+
+
 class Loss(Named):
     """The loss; its parameters are those of its row in the catalogue."""
 
-    name: Text = Field(default="dice_focal", description="name of the loss")
+    name: Text = Field(default="dice_focal", description="name of the loss, or combo for a sum of parts")
+    parts: tuple[LossPart, ...] = Field(default=(), strict=False, description="for combo: the losses that are summed")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _parts_make_a_sum(cls, values: Any) -> Any:  # noqa: ANN401 - anything may stand in a file
+        if isinstance(values, dict) and values.get("parts") and "name" not in values:
+            return {"name": COMBO, **values}
+        return values
+
+    @model_validator(mode="after")
+    def _parts_fit_the_name(self) -> Loss:
+        if (self.name == COMBO) != bool(self.parts):
+            if self.parts:
+                raise problem("parts", f"loss {self.name!r} has no parts", f"leave name out or make it {COMBO!r}")
+            raise problem("parts", "combo sums parts and none is given", 'add parts = [{ name = "dice" }, …]')
+        return self
+
+    @property
+    def summed(self) -> tuple[tuple[str, float, dict[str, Any]], ...]:
+        """Name, weight and parameters of every loss that is summed; one of weight 1 where it is no sum."""
+        if self.parts:
+            return tuple((part.name, part.weight, part.parameters) for part in self.parts)
+        return ((self.name, 1.0, self.parameters),)
+
+
+class Phase(Strict):
+    """A stretch of training with its own crops and augmentations; phases follow one another."""
+
+    epochs: int = Field(ge=1, le=1_000_000, description="passes over the crops of this phase")
+    min_foreground_px: int | None = Field(
+        default=None, ge=0, description="for grids: in place of sampling.min_foreground_px"
+    )
+    augment: bool | Annotated[tuple[Text, ...], Field(strict=False)] = Field(
+        default=True, description="all augmentations, none, or the names of those that are used"
+    )
 
 
 class Training(Strict):
@@ -197,7 +289,13 @@ class Training(Strict):
     weight_decay: float = Field(default=1e-4, ge=0.0, le=1.0, description="pull of the weights towards 0")
     schedule: Literal["cosine", "plateau", "constant"] = Field(
         default="cosine",
-        description="learning rate: falls to nothing by the end, halves where validation gains nothing, or stays",
+        description="learning rate: falls to nothing by the end, falls where validation gains nothing, or stays",
+    )
+    plateau_factor: float = Field(
+        default=0.5, gt=0.0, lt=1.0, description="for plateau: what the rate falls to each time"
+    )
+    plateau_patience: int = Field(
+        default=5, ge=0, description="for plateau: validations without a gain that are waited"
     )
     early_stopping: int = Field(
         default=0, ge=0, description="stop after so many validations without a gain; 0 is never"
@@ -216,6 +314,25 @@ class Training(Strict):
         default="val_f1_50", description="what the best epoch is best at, on the validation images"
     )
     validate_every: int = Field(default=1, ge=1, description="epochs from one validation to the next")
+    phases: tuple[Phase, ...] = Field(
+        default=(), strict=False, description="stretches of training one after the other; their epochs add up"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _phases_make_the_epochs(cls, values: Any) -> Any:  # noqa: ANN401 - anything may stand in a file
+        if isinstance(values, dict) and isinstance(values.get("phases"), (list, tuple)) and "epochs" not in values:
+            each = [phase.get("epochs") if isinstance(phase, dict) else None for phase in values["phases"]]
+            if each and all(type(epochs) is int for epochs in each):
+                return {**values, "epochs": sum(each)}
+        return values
+
+    @model_validator(mode="after")
+    def _phases_fill_the_epochs(self) -> Training:
+        total = sum(phase.epochs for phase in self.phases)
+        if self.phases and total != self.epochs:
+            raise problem("epochs", f"epochs is {self.epochs} and the phases have {total}", "leave epochs out")
+        return self
 
     @model_validator(mode="after")
     def _validates_at_all(self) -> Training:
@@ -231,7 +348,7 @@ class Inference(Strict):
     window: Literal["auto"] | Annotated[int, Field(ge=32, le=16384)] = Field(
         default="auto", description="side of a window, px; auto fits it to the memory"
     )
-    stitch: Literal["auto", "exact", "gaussian", "constant"] = Field(
+    stitch: Literal["auto", "exact", "gaussian", "constant", "minimum"] = Field(
         default="auto", description="how windows are joined; auto is exact where the network allows it"
     )
 
@@ -288,6 +405,20 @@ class Recipe(Strict):
     training: Training = Field(default_factory=Training, description="how long and how fast")
     inference: Inference = Field(default_factory=Inference, description="how whole validation images are predicted")
     instances: Instances = Field(default_factory=Instances, description="how the predicted map becomes cells")
+
+    @model_validator(mode="after")
+    def _phases_fit_the_rest(self) -> Recipe:
+        names = [step.name for step in self.augment]
+        for index, phase in enumerate(self.training.phases):
+            place = f"training.phases.{index}"
+            for name in phase.augment if isinstance(phase.augment, tuple) else ():
+                if name not in names:
+                    what = f"{place} uses {name!r}, which no [[augment]] names"
+                    raise problem("training", what, word=name, words=names)
+            if phase.min_foreground_px is not None and self.sampling.method == "random":
+                what = f"{place}.min_foreground_px chooses from crops of a grid and sampling.method is 'random'"
+                raise problem("training", what, "take it out, or set sampling.method to 'grid'")
+        return self
 
 
 def _require_one_group(pattern: str) -> None:

@@ -41,6 +41,8 @@ def digest_of(recipe: Recipe) -> str:
     root = Path(data.pop("root", None) or os.path.commonpath(parents))
     data |= {key: _inside(folder, root) for key, folder in folders.items()}
     data["tables"] = [_inside(Path(table), root) for table in data["tables"]]
+    if artefacts := document["sampling"].get("artefacts"):
+        artefacts["model"] = Path(artefacts["model"]).name
     canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(canonical.encode("ascii")).hexdigest()
 

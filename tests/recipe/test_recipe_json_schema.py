@@ -24,7 +24,18 @@ def test_every_section_and_key_is_described(schema: dict[str, Any]) -> None:
     assert list(schema["properties"]) == list(Recipe.model_fields)
     for section in schema["properties"].values():
         assert section["description"]
-    for name in ("Data", "Split", "Normalise", "Sampling", "Target", "Training", "Inference", "Instances"):
+    for name in (
+        "Data",
+        "Split",
+        "Normalise",
+        "Sampling",
+        "Artefacts",
+        "Target",
+        "Training",
+        "Phase",
+        "Inference",
+        "Instances",
+    ):
         model = schema["$defs"][name]
         assert model["additionalProperties"] is False
         assert all(row["description"] for row in model["properties"].values()), name
@@ -33,7 +44,9 @@ def test_every_section_and_key_is_described(schema: dict[str, Any]) -> None:
 def test_networks_losses_and_augmentations_are_listed_with_their_parameters(schema: dict[str, Any]) -> None:
     definitions = schema["$defs"]
     assert definitions["Network"]["properties"]["name"]["enum"] == ["basic_unet", "other"]
-    assert definitions["Loss"]["properties"]["name"]["enum"] == ["dice_focal", "dice"]
+    assert definitions["Loss"]["properties"]["name"]["enum"] == ["dice_focal", "dice", "combo"]
+    assert definitions["LossPart"]["properties"]["name"]["enum"] == ["dice_focal", "dice"]
+    assert "weight" in definitions["LossPart"]["oneOf"][1]["properties"]
     assert definitions["Augmentation"]["properties"]["name"]["enum"] == list(AUGMENTATIONS)
     width = definitions["Network"]["oneOf"][0]["properties"]["width"]
     assert width == {"description": "feature maps", "type": "integer", "minimum": 2, "maximum": 512, "default": 32}

@@ -116,7 +116,56 @@ def test_every_section_can_be_filled_in() -> None:
             id="key of a section in a section",
         ),
         pytest.param(
-            "[target]\nxyz = 1", "recipe.toml:4 target.xyz: unknown key; use one of kind.", id="key like no other"
+            "[sampling]\noverlap = 32",
+            "recipe.toml:4 sampling.overlap: method 'random' has no overlap; take it out or use method 'grid'.",
+            id="overlap of random crops",
+        ),
+        pytest.param(
+            '[sampling]\nmethod = "grid"\nper_image = 3',
+            "recipe.toml:5 sampling.per_image: method 'grid' has no per_image; take it out or use method 'random'.",
+            id="number of crops of a grid",
+        ),
+        pytest.param(
+            '[sampling]\nmethod = "grid"\npatch = 64\noverlap = 64',
+            "recipe.toml:6 sampling.overlap: overlap is 64, not below patch, which is 64; lower it.",
+            id="overlap as wide as the crop",
+        ),
+        pytest.param(
+            "[training]\nepochs = 9\nphases = [{ epochs = 4 }, { epochs = 4 }]",
+            "recipe.toml:4 training.epochs: epochs is 9 and the phases have 8; leave epochs out.",
+            id="epochs beside phases",
+        ),
+        pytest.param(
+            '[training]\nphases = [{ epochs = 4, augment = ["RandFlop"] }]',
+            "recipe.toml:3 training: training.phases.0 uses 'RandFlop', which no [[augment]] names; did you mean "
+            "'RandFlip'?",
+            id="phase with an unknown augmentation",
+        ),
+        pytest.param(
+            "[[training.phases]]\nepochs = 4\naugmen = true",
+            "recipe.toml:5 training.phases.0.augmen: unknown key; did you mean training.phases.augment?",
+            id="key of a phase",
+        ),
+        pytest.param(
+            "[[training.phases]]\nepochs = 4\nmin_foreground_px = 6",
+            "recipe.toml:3 training: training.phases.0.min_foreground_px chooses from crops of a grid and "
+            "sampling.method is 'random'; take it out, or set sampling.method to 'grid'.",
+            id="filter of random crops",
+        ),
+        pytest.param(
+            '[loss]\nname = "dice"\nparts = [{ name = "dice" }]',
+            "recipe.toml:5 loss.parts: loss 'dice' has no parts; leave name out or make it 'combo'.",
+            id="loss with a name and parts",
+        ),
+        pytest.param(
+            '[loss]\nname = "combo"',
+            'recipe.toml:3 loss.parts: combo sums parts and none is given; add parts = [{ name = "dice" }, …].',
+            id="sum of nothing",
+        ),
+        pytest.param(
+            "[target]\nxyz = 1",
+            "recipe.toml:4 target.xyz: unknown key; use one of kind, weight_map.",
+            id="key like no other",
         ),
         pytest.param(
             "[training]\nepochs = 0", "recipe.toml:4 training.epochs: expected 1 or more, found 0.", id="too small"

@@ -138,3 +138,17 @@ def test_the_digest_tells_recipes_apart(override: str) -> None:
 def test_values_written_or_left_out_are_the_same_recipe() -> None:
     written = {**MINIMAL, "training": {"epochs": 50}, "sampling": {"foreground_share": 0.7}}
     assert reload(written).digest == reload(MINIMAL).digest
+
+
+def test_phases_parts_of_a_loss_and_a_grid_are_written_and_read_again() -> None:
+    document = MINIMAL | {
+        "sampling": {"method": "grid", "patch": 64, "overlap": 16, "oversample": {"field_3": 4, "field_7:2": 128}},
+        "loss": {"parts": [{"name": "bce", "weight": 0.5}, {"name": "tversky", "fn_weight": 0.9}]},
+        "training": {"phases": [{"epochs": 5, "min_foreground_px": 6, "augment": False}, {"epochs": 10}]},
+    }
+    first = reload(document)
+    assert first.recipe.training.epochs == 15
+    assert first.recipe.loss.summed == (("bce", 0.5, {}), ("tversky", 1.0, {"fn_weight": 0.9}))
+    again = load_text(resolved_toml(first.recipe))
+    assert again.recipe == first.recipe
+    assert again.digest == first.digest
