@@ -10,7 +10,7 @@ import torch
 
 from cellmonai.core.errors import InterruptedRunError, MemoryBudgetError
 from cellmonai.core.units import readable_seconds
-from cellmonai.data.augment import build_augmentation
+from cellmonai.data.crops import crop_and_augment
 from cellmonai.data.dataset import CropDataset, EpochSampler, training_loader
 from cellmonai.inference.predictor import Predictor
 from cellmonai.instances.settings import InstanceSettings
@@ -74,7 +74,7 @@ def train(
     loss = build_loss(recipe.loss.name, recipe.loss.parameters)
     steps = [{"name": step.name, **step.parameters} for step in recipe.augment]
     sampling = recipe.sampling
-    augmentation = build_augmentation(steps, patch=sampling.patch, foreground_share=sampling.foreground_share)
+    augmentation = crop_and_augment(steps, patch=sampling.patch, foreground_share=sampling.foreground_share)
     dataset = CropDataset(train_samples, augmentation, per_image=sampling.per_image, seed=settings.seed)
     sampler = EpochSampler(len(dataset), batch_size=settings.batch_size, epochs=settings.epochs, seed=settings.seed)
     loader = training_loader(dataset, sampler, workers=worker_count(settings.workers))

@@ -9,7 +9,7 @@ import pytest
 import torch
 from painting import Disc, paint
 
-from cellmonai.data.augment import build_augmentation
+from cellmonai.data.crops import crop_and_augment
 from cellmonai.data.dataset import CropDataset, EpochSampler, foreground_target, training_loader
 from cellmonai.data.samples import Sample
 from cellmonai.recipe.augmentations import AUGMENTATIONS, DEFAULT_AUGMENT
@@ -28,7 +28,7 @@ def _sample(labels: np.ndarray = LABELS) -> Sample:
 
 
 def _dataset(steps: list[dict[str, object]], *, share: float = 0.7, patch: int = 64, seed: int = 3) -> CropDataset:
-    augmentation = build_augmentation(steps, patch=patch, foreground_share=share)
+    augmentation = crop_and_augment(steps, patch=patch, foreground_share=share)
     return CropDataset([_sample()] * 3, augmentation, per_image=2, seed=seed)
 
 
@@ -85,7 +85,7 @@ def test_crops_favour_the_foreground_as_told() -> None:
     lonely = paint([Disc(100, 100, 6)], (512, 512))
     found = {}
     for share in (0.0, 1.0):
-        augmentation = build_augmentation([], patch=64, foreground_share=share)
+        augmentation = crop_and_augment([], patch=64, foreground_share=share)
         dataset = CropDataset([_sample(lonely)], augmentation, per_image=40, seed=0)
         found[share] = np.mean([dataset[(0, i)]["target"].max() for i in range(40)])
     assert found[1.0] == 1.0
@@ -94,14 +94,14 @@ def test_crops_favour_the_foreground_as_told() -> None:
 
 def test_an_image_smaller_than_the_crop_is_mirrored() -> None:
     labels = paint([Disc(10, 10, 5)], (20, 30))
-    augmentation = build_augmentation([], patch=64, foreground_share=0.5)
+    augmentation = crop_and_augment([], patch=64, foreground_share=0.5)
     crop = CropDataset([_sample(labels)], augmentation, per_image=1, seed=0)[(0, 0)]
     assert crop["image"].shape == (1, 64, 64)
     assert crop["target"].sum() > (labels > 0).sum()
 
 
 def test_an_empty_field_gives_empty_crops() -> None:
-    augmentation = build_augmentation(DEFAULT, patch=64, foreground_share=1.0)
+    augmentation = crop_and_augment(DEFAULT, patch=64, foreground_share=1.0)
     empty = _sample(np.zeros((128, 128), np.int32))
     assert CropDataset([empty], augmentation, per_image=1, seed=0)[(0, 0)]["target"].sum() == 0
 
