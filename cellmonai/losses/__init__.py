@@ -1,1 +1,1 @@
-"""Losses on one-channel logits, each with its choices settled."""
+"""Losses, the targets they compare with, and the maps that weigh their pixels."""

@@ -14,7 +14,7 @@ from cellmonai.data.crops import crop_and_augment
 from cellmonai.data.dataset import CropDataset, EpochSampler, training_loader
 from cellmonai.inference.predictor import Predictor
 from cellmonai.instances.settings import InstanceSettings
-from cellmonai.losses.foreground import build_loss
+from cellmonai.losses.build import build_loss
 from cellmonai.nets.catalogue import build, describe
 from cellmonai.training.course import Best, Course, Epoch, attach_handlers
 from cellmonai.training.engines import make_trainer
@@ -71,7 +71,7 @@ def train(
     torch.manual_seed(settings.seed)
     channels = train_samples[0].image.shape[0]
     net = build(recipe.network.name, recipe.network.parameters, channels=channels, outputs=1)
-    loss = build_loss(recipe.loss.name, recipe.loss.parameters)
+    loss = build_loss([(recipe.loss.name, 1.0, recipe.loss.parameters)], maps=("foreground",))
     steps = [{"name": step.name, **step.parameters} for step in recipe.augment]
     sampling = recipe.sampling
     augmentation = crop_and_augment(steps, patch=sampling.patch, foreground_share=sampling.foreground_share)
