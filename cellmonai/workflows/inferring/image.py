@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from cellmonai.inference.plan import Plan
     from cellmonai.inference.predictor import Predictor
     from cellmonai.models.file import ModelCard
-    from cellmonai.workflows.inferring.jobs import ImageJob
+    from cellmonai.workflows.inferring.jobs import ImageJob, WantedChannels
     from cellmonai.workflows.inferring.model import ChosenModel
     from cellmonai.workflows.inferring.settings import InferSettings
 
@@ -47,7 +47,7 @@ class ImageDone:
             "image": str(job.path),
             "plane": job.plane,
             "mask": job.mask,
-            "maps": job.maps,
+            "maps": job.maps if job.maps in self.outputs else None,
             "shape": list(job.shape[1:]),
             "windows": self.windows,
             "skipped_windows": 0,
@@ -96,7 +96,7 @@ def infer_image(
         A file cannot be written.
     """
     started = time.monotonic()
-    pixels, digest = _read(job, model.card, settings)
+    pixels, digest = read_pixels(job, model.wants, settings)
     scaled = _scaled(inverted(pixels) if settings.invert else pixels, model.card)
     if not settings.pictures:
         del pixels
@@ -125,18 +125,27 @@ def inverted(pixels: NDArray[Any]) -> NDArray[Any]:
     return flipped
 
 
-def _read(job: ImageJob, card: ModelCard, settings: InferSettings) -> tuple[NDArray[Any], str]:
+def read_pixels(job: ImageJob, wanted: WantedChannels, settings: InferSettings) -> tuple[NDArray[Any], str]:
+    """Read the channels of a plane, (C, Y, X) in the stored type, and the file's digest.
+
+    Raises
+    ------
+    InputError
+        They cannot be read, or are colour where one channel is wanted.
+    MemoryBudgetError
+        They are over the budget.
+    """
     with open_image(job.path, memory=settings.memory) as source:
         pixels = source.read(channels=job.channels, plane=job.index)
         if job.grey:
-            pixels = _grey(pixels, job.path, source.channels, card)
+            pixels = _grey(pixels, job.path, source.channels, wanted)
         return pixels, source.fingerprint
 
 
-def _grey(pixels: NDArray[Any], path: Path, names: tuple[str, ...], card: ModelCard) -> NDArray[Any]:
+def _grey(pixels: NDArray[Any], path: Path, names: tuple[str, ...], wanted: WantedChannels) -> NDArray[Any]:
     if not is_grey_rgb(pixels):
         raise InputError(
-            f"it has 3 different channels ({', '.join(names)}) and the model takes 1 ({', '.join(card.channel_names)})",
+            f"it has 3 different channels ({', '.join(names)}) and {wanted.sentence}",
             where=str(path),
             cure=f"choose one, as --channel {names[0]}",
         )

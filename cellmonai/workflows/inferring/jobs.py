@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from cellmonai.core.units import PixelSize
     from cellmonai.images.source import ImageSource
-    from cellmonai.models.file import ModelCard
     from cellmonai.workflows.inferring.settings import InferSettings
 
 IMAGE_FAILURES = (InputError, MemoryBudgetError)
@@ -26,12 +25,29 @@ _SAFE = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
 
 
 @dataclass(frozen=True, slots=True)
+class WantedChannels:
+    """What is to be read of every image: how many channels, and their names where these are known.
+
+    `who` takes them, in the words of an error: the model, or a method without training.
+    """
+
+    count: int
+    names: tuple[str, ...] = ()
+    who: str = "the model"
+
+    @property
+    def sentence(self) -> str:
+        """Who takes how many of which, as `the model takes 1 (nuclei)`."""
+        return f"{self.who} takes {self.count}" + (f" ({', '.join(self.names)})" if self.names else "")
+
+
+@dataclass(frozen=True, slots=True)
 class ImageJob:
     """One plane of one image.
 
-    `channels` are the indices that are read; `grey` says that they are the three of a colour picture, which the model
-    can take only if they are equal. `stem` begins the names of all its files. `shape` is (C, Y, X) of what the model
-    sees, `itemsize` the bytes of a stored value.
+    `channels` are the indices that are read; `grey` says that they are the three of a colour picture, which can be
+    taken for one only if they are equal. `stem` begins the names of all its files. `shape` is (C, Y, X) of what the
+    model sees, `itemsize` the bytes of a stored value.
     """
 
     path: Path
@@ -73,14 +89,14 @@ class Survey:
     failures: dict[str, CellmonaiError]
 
 
-def survey(paths: Sequence[Path], card: ModelCard, settings: InferSettings) -> Survey:
+def survey(paths: Sequence[Path], wanted: WantedChannels, settings: InferSettings) -> Survey:
     """Open every image once and decide what is read of it and what its files are called."""
     jobs: list[ImageJob] = []
     failures: dict[str, CellmonaiError] = {}
     for path in paths:
         try:
             with open_image(path, memory=settings.memory) as source:
-                jobs.extend(_jobs_of(source, card, settings.channels))
+                jobs.extend(_jobs_of(source, wanted, settings.channels))
         except IMAGE_FAILURES as error:
             failures[str(path)] = error
     images = list(dict.fromkeys(job.path for job in jobs))
@@ -90,17 +106,17 @@ def survey(paths: Sequence[Path], card: ModelCard, settings: InferSettings) -> S
     return Survey(tuple(named), failures)
 
 
-def _jobs_of(source: ImageSource, card: ModelCard, wanted: Sequence[str]) -> list[ImageJob]:
-    channels = _channels(source, card, wanted)
+def _jobs_of(source: ImageSource, wanted: WantedChannels, named: Sequence[str]) -> list[ImageJob]:
+    channels = _channels(source, wanted, named)
     return [
         ImageJob(
             path=source.path,
             plane=plane,
             index=index,
             stem="".join(letter if letter in _SAFE else "-" for letter in plane),
-            shape=(card.channels, *source.shape[1:]),
+            shape=(wanted.count, *source.shape[1:]),
             channels=channels,
-            grey=len(channels) != card.channels,
+            grey=len(channels) != wanted.count,
             itemsize=source.dtype.itemsize,
             pixel_size_um=source.pixel_size_um,
             notes=tuple(source.notes),
@@ -109,29 +125,28 @@ def _jobs_of(source: ImageSource, card: ModelCard, wanted: Sequence[str]) -> lis
     ]
 
 
-def _channels(source: ImageSource, card: ModelCard, wanted: Sequence[str]) -> tuple[int, ...]:
-    names = ", ".join(source.channels)
-    if wanted:
-        chosen = tuple(_index(word, source) for word in wanted)
-        if len(chosen) != card.channels:
+def _channels(source: ImageSource, wanted: WantedChannels, named: Sequence[str]) -> tuple[int, ...]:
+    if named:
+        chosen = tuple(_index(word, source) for word in named)
+        if len(chosen) != wanted.count:
             raise InputError(
-                f"--channel names {len(chosen)} of its channels and the model takes {card.channels}",
+                f"--channel names {len(chosen)} of its channels and {wanted.who} takes {wanted.count}",
                 where=str(source.path),
-                cure=f"give --channel {card.channels} times",
+                cure=f"give --channel {wanted.count} times" if wanted.count > 1 else "give --channel once",
             )
         return chosen
     count = source.shape[0]
     # by name where the names say something: numbers only say where a channel lies in files with as many channels
-    named = not any(name.isdecimal() for name in card.channel_names)
-    if (named or count == card.channels) and set(card.channel_names) <= set(source.channels):
-        return tuple(source.channels.index(name) for name in card.channel_names)
+    says = not any(name.isdecimal() for name in wanted.names)
+    if wanted.names and (says or count == wanted.count) and set(wanted.names) <= set(source.channels):
+        return tuple(source.channels.index(name) for name in wanted.names)
     # three channels may be grey stored as colour, which only the pixels tell
-    if count == card.channels or (count == 3 and card.channels == 1):
+    if count == wanted.count or (count == 3 and wanted.count == 1):
         return tuple(range(count))
     raise InputError(
-        f"it has {count} channels ({names}) and the model takes {card.channels} ({', '.join(card.channel_names)})",
+        f"it has {count} channels ({', '.join(source.channels)}) and {wanted.sentence}",
         where=str(source.path),
-        cure="choose them with --channel" if count > card.channels else "give images with all of them",
+        cure="choose them with --channel" if count > wanted.count else "give images with all of them",
     )
 
 

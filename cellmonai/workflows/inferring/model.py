@@ -11,6 +11,7 @@ from cellmonai.core.errors import InputError, UsageError
 from cellmonai.core.files import sha256_of
 from cellmonai.instances.settings import InstanceSettings
 from cellmonai.models.file import ModelCard, read_card
+from cellmonai.workflows.inferring.jobs import WantedChannels
 
 if TYPE_CHECKING:
     from cellmonai.core.units import PixelSize
@@ -27,6 +28,11 @@ class ChosenModel:
     reason: str
     card: ModelCard
     point: InstanceSettings
+
+    @property
+    def wants(self) -> WantedChannels:
+        """The channels that it takes."""
+        return WantedChannels(self.card.channels, self.card.channel_names)
 
     def as_json(self) -> dict[str, Any]:
         """Give the form that the run record holds."""

@@ -1,0 +1,154 @@
+"""Cells found by a trained network, window by window."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cellmonai.core.units import readable_bytes
+from cellmonai.workflows.inferring.failures import amount, nothing_worked
+from cellmonai.workflows.inferring.image import ImageDone, held_bytes, infer_image
+from cellmonai.workflows.inferring.jobs import IMAGE_FAILURES, ImageJob, Survey, WantedChannels
+from cellmonai.workflows.inferring.model import ChosenModel, choose_model, pixel_size_differs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from cellmonai.core.progress import Reporter
+    from cellmonai.inference.plan import Plan
+    from cellmonai.inference.predictor import Predictor
+    from cellmonai.workflows.inferring.settings import InferSettings
+
+
+class NetworkFinder:
+    """A model, and how it runs; torch is imported when images are prepared, after all that can be refused before.
+
+    Raises
+    ------
+    InputError
+        There is no model, or it cannot be read.
+    """
+
+    method = None
+    empty_reasons = (
+        "another channel than the model was trained on (--channel); another magnification; dark cells where it knows "
+        "bright ones (--invert)"
+    )
+
+    def __init__(self, settings: InferSettings) -> None:
+        self._settings = settings
+        self._chosen = choose_model(settings.model, threshold=settings.threshold)
+        self._predictor: Predictor | None = None
+        self._plans: dict[ImageJob, Plan] = {}
+
+    @property
+    def sentence(self) -> str:
+        """Which model, and why it was taken."""
+        return f"model: {self._chosen.path} ({self._chosen.reason}); network: {self._chosen.card.network}"
+
+    @property
+    def wants(self) -> WantedChannels:
+        """The channels that the model takes."""
+        return self._chosen.wants
+
+    @property
+    def model(self) -> Path:
+        """The file of the model."""
+        return self._chosen.path
+
+    def prepare(self, seen: Survey, reporter: Reporter) -> list[ImageJob]:
+        """Load the network, plan every image before the first is done, and say what it will take.
+
+        Raises
+        ------
+        UsageError
+            An option that the network or the machine cannot honour.
+        MemoryBudgetError
+            Every image needs more memory than there is.
+        """
+        self._predictor = predictor = _load(self._chosen, self._settings)
+        for job in seen.jobs:
+            if str(job.path) not in seen.failures:
+                try:
+                    self._plans[job] = predictor.plan(job.shape, held_bytes=held_bytes(job, self._settings))
+                except IMAGE_FAILURES as error:
+                    seen.failures[str(job.path)] = type(error)(error.what, where=str(job.path), cure=error.cure)
+        self._plans = {job: plan for job, plan in self._plans.items() if str(job.path) not in seen.failures}
+        if not self._plans:
+            raise nothing_worked(seen.failures)
+        self._tell(predictor, reporter)
+        return list(self._plans)
+
+    def find(self, job: ImageJob, advance: Callable[[float], None]) -> ImageDone:
+        """Do one plane and write its files."""
+        assert self._predictor is not None
+        return infer_image(job, self._plans[job], self._predictor, self._chosen, self._settings, advance)
+
+    def warn(self, done: Sequence[ImageDone], reporter: Reporter) -> None:
+        """Warn of images with other pixels than the model was trained on."""
+        for image in done:
+            if pixel_size_differs(self._chosen.card, image.job.pixel_size_um):
+                reporter.warn("pixel_size", _pixel_sizes(image.job, self._chosen), str(image.job.path))
+
+    def facts(self) -> dict[str, Any]:
+        """Give device, engine, precision, stitch and threads."""
+        assert self._predictor is not None
+        return self._predictor.facts()
+
+    def as_record(self) -> dict[str, Any]:
+        """Give the operating point and the model."""
+        return {"operating_point": self._chosen.point.as_json(), "model": self._chosen.as_json()}
+
+    def _tell(self, predictor: Predictor, reporter: Reporter) -> None:
+        plans, facts = self._plans, predictor.facts()
+        reporter.note(f"running on {facts['device']} ({facts['device_reason']}) in {facts['precision']}")
+        windows = sum(plan.windows for plan in plans.values())
+        largest = max((plan.largest for plan in plans.values()), key=lambda sides: sides[0] * sides[1])
+        needed = max(plan.image_bytes + plan.window_bytes for plan in plans.values())
+        reporter.note(
+            f"{amount(len(plans), 'image')}, {sum(job.pixels for job in plans) / 1e6:.3g} Mpx, in "
+            f"{amount(windows, 'window')} of up to {largest[1]} x {largest[0]} px ({facts['stitch']}); "
+            f"about {readable_bytes(needed)} of memory beside the program itself"
+        )
+        if facts["stitch"] != "exact" and any(plan.windows > 1 for plan in plans.values()):
+            reporter.warn("blended", _blended(predictor, self._settings))
+
+
+def _load(model: ChosenModel, settings: InferSettings) -> Predictor:
+    # torch takes seconds to import, and every error above comes without it
+    from cellmonai.inference.devices import choose_device, choose_precision
+    from cellmonai.inference.predictor import Predictor
+    from cellmonai.models.load import load_model
+
+    choose_precision(settings.precision, choose_device(settings.device))
+    card = model.card
+    return Predictor(
+        load_model(model.path).net,
+        radius_px=card.radius_px,
+        divisor=card.divisor,
+        tile_exact=card.tile_exact,
+        device=settings.device,
+        precision=settings.precision,
+        window=settings.window or "auto",
+        stitch=settings.stitch,
+        memory=settings.memory,
+        cut=settings.sliding_window,
+    )
+
+
+def _blended(predictor: Predictor, settings: InferSettings) -> str:
+    ending = "results near their seams depend on where windows lie, so cells there may be lost, doubled or invented"
+    if predictor.rules.tile_exact:
+        return f"windows are averaged ({settings.stitch}) though exact would equal the whole image; {ending}"
+    return (
+        "this network's result depends on everything its window holds (instance norm, squeeze-excite or the like); "
+        f"windows are averaged, and {ending}, above all beside empty areas. A larger --window lowers it"
+    )
+
+
+def _pixel_sizes(job: ImageJob, model: ChosenModel) -> str:
+    here, trained = (f"{y:g} x {x:g} µm" for y, x in (job.pixel_size_um or (0, 0), model.card.pixel_size_um or (0, 0)))
+    return (
+        f"its pixels are {here} and the model was trained on {trained}; cells of another size in pixels may be missed "
+        "or split, so scale the image or train on such images"
+    )
