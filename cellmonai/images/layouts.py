@@ -1,6 +1,6 @@
 """Images and their truth: the ways in which data sets lay them out on disk.
 
-Layouts: "pairs" (pairs.py), "dsb2018" (dsb2018.py), "bbbc005" (bbbc005.py).
+Layouts: "pairs" (pairs.py), "dsb2018" (dsb2018.py), "bbbc005" (bbbc005.py), "ctc" (ctc.py).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import numpy as np
 from cellmonai.core.errors import InputError, UsageError
 from cellmonai.core.text import did_you_mean
 from cellmonai.images.bbbc005 import bbbc005_pairs
+from cellmonai.images.ctc import ctc_pairs
 from cellmonai.images.dsb2018 import dsb2018_pairs
 from cellmonai.images.labels import in_raster_order, read_mask
 from cellmonai.images.open import open_image
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-LAYOUTS = ("pairs", "dsb2018", "bbbc005")
+LAYOUTS = ("pairs", "dsb2018", "bbbc005", "ctc")
 
 __all__ = ["LAYOUTS", "Pair", "PairList", "PairMask", "check_pair", "find_pairs", "read_pair_labels"]
 
@@ -69,7 +70,7 @@ def find_pairs(
     UsageError
         An unknown layout.
     """
-    finders = {"pairs": folder_pairs, "dsb2018": dsb2018_pairs, "bbbc005": bbbc005_pairs}
+    finders = {"pairs": folder_pairs, "dsb2018": dsb2018_pairs, "bbbc005": bbbc005_pairs, "ctc": ctc_pairs}
     if layout not in finders:
         raise UsageError(f"{layout!r} is no known layout", cure=did_you_mean(layout, LAYOUTS))
     if not root.is_dir():
