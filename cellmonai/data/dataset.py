@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,15 +10,42 @@ import torch
 from monai.data import MetaTensor, set_track_meta
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from cellmonai.data.augment import KEYS
+from cellmonai.losses.targets import make_target
+from cellmonai.losses.weight_maps import make_weight_map
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from monai.transforms import Compose
+    from numpy.typing import NDArray
 
+    from cellmonai.data.places import Place
     from cellmonai.data.samples import Sample
 
 Step = tuple[int, int]
 """Epoch and index within the epoch of one crop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """A sample as the network learns it.
+
+    `image` is (C, Y, X), `target` (K, Y, X), `weight` (1, Y, X) or None, all float32; `foreground` holds the flat
+    indices of the foreground's pixels, int64.
+    """
+
+    image: NDArray[np.float32]
+    target: NDArray[np.float32]
+    weight: NDArray[np.float32] | None
+    foreground: NDArray[np.int64]
+
+
+def learnt(sample: Sample, *, kind: str, weight_map: str) -> Learnt:
+    """Give image, target and weight map of a sample; `kind` and `weight_map` are those of a recipe's target."""
+    target = make_target(sample.labels, kind)
+    weight = None if weight_map == "none" else make_weight_map(sample.labels, weight_map)[None]
+    return Learnt(sample.image, target, weight, np.flatnonzero(target[0]).astype(np.int64))
 
 
 class CropDataset(Dataset[dict[str, torch.Tensor]]):
@@ -28,62 +56,43 @@ class CropDataset(Dataset[dict[str, torch.Tensor]]):
 
     Parameters
     ----------
-    samples : decoded images
-    augmentation : from a whole sample to a crop
-    per_image : crops of each image in an epoch
+    samples : images with their targets
+    places : which crops an epoch has
+    augmentation : from a whole sample to a crop, see `crops.crop_and_augment`
     seed : of the run
     """
 
-    def __init__(self, samples: Sequence[Sample], augmentation: Compose, *, per_image: int, seed: int) -> None:
+    def __init__(self, samples: Sequence[Learnt], places: Sequence[Place], augmentation: Compose, *, seed: int) -> None:
         set_track_meta(False)  # bookkeeping of positions costs as much as the small transforms themselves
-        self.samples, self.augmentation, self.seed, self.per_image = samples, augmentation, seed, per_image
-        self.targets = [foreground_target(sample) for sample in samples]
-        self.foregrounds = [np.flatnonzero(target[0]).astype(np.int64) for target in self.targets]
+        self.samples, self.places, self.augmentation, self.seed = samples, places, augmentation, seed
 
     def __len__(self) -> int:
         """Crops in one epoch."""
-        return len(self.samples) * self.per_image
+        return len(self.places)
 
     def __getitem__(self, step: Step) -> dict[str, torch.Tensor]:
-        """Give `image` (C, Y, X) and `target` (1, Y, X), float32."""
+        """Give `image` (C, Y, X), `target` (K, Y, X) and, where pixels are weighed, `weight` (1, Y, X), float32."""
         epoch, index = step
-        which = index % len(self.samples)
+        place = self.places[index]
+        sample = self.samples[place.sample]
         seeds = np.random.SeedSequence([self.seed, epoch, index]).generate_state(4)
         self.augmentation.set_random_state(state=np.random.RandomState(seeds))
-        crop: dict[str, Any] = self.augmentation(
-            {
-                "image": self.samples[which].image,
-                "target": self.targets[which],
-                "foreground": self.foregrounds[which],
-            }
-        )
-        return {key: _plain(crop[key]) for key in ("image", "target")}
-
-
-def foreground_target(sample: Sample) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """Give the foreground of a sample, (1, Y, X) float32 of 0 and 1, cut where two cells touch.
-
-    A pixel whose right or lower neighbours hold another cell is background, so that the network learns the seam that
-    splitting needs; cells that touch nothing keep every pixel.
-    """
-    labels = sample.labels
-    seam = np.zeros(labels.shape, bool)
-    for here, there in (
-        (np.s_[:, :-1], np.s_[:, 1:]),
-        (np.s_[:-1], np.s_[1:]),
-        (np.s_[:-1, :-1], np.s_[1:, 1:]),
-        (np.s_[:-1, 1:], np.s_[1:, :-1]),
-    ):
-        differ = (labels[here] != labels[there]) & (labels[here] > 0) & (labels[there] > 0)
-        seam[here] |= differ
-        seam[there] |= differ
-    return ((labels > 0) & ~seam)[None].astype(np.float32)
+        whole: dict[str, Any] = {
+            "image": sample.image,
+            "target": sample.target,
+            "foreground": sample.foreground,
+            "corner": place.corner,
+        }
+        if sample.weight is not None:
+            whole["weight"] = sample.weight
+        crop: dict[str, Any] = self.augmentation(whole)
+        return {key: _plain(crop[key]) for key in KEYS if key in crop}
 
 
 class EpochSampler(Sampler[list[Step]]):
-    """All batches of a run in order, each epoch shuffled by (seed, epoch)."""
+    """All batches of a stretch of epochs in order, each epoch shuffled by (seed, epoch); epochs count from 0."""
 
-    def __init__(self, length: int, *, batch_size: int, epochs: int, seed: int) -> None:
+    def __init__(self, length: int, *, batch_size: int, epochs: range, seed: int) -> None:
         self.length, self.epochs, self.seed = length, epochs, seed
         self.batch_size = min(batch_size, length)
 
@@ -93,12 +102,12 @@ class EpochSampler(Sampler[list[Step]]):
         return self.length // self.batch_size
 
     def __len__(self) -> int:
-        """Batches in the whole run."""
-        return self.epochs * self.batches_per_epoch
+        """Batches in the whole stretch."""
+        return len(self.epochs) * self.batches_per_epoch
 
     def __iter__(self) -> Iterator[list[Step]]:
         """Give batches of (epoch, index)."""
-        for epoch in range(self.epochs):
+        for epoch in self.epochs:
             order = np.random.default_rng([self.seed, epoch]).permutation(self.length)
             for start in range(0, self.batches_per_epoch * self.batch_size, self.batch_size):
                 yield [(epoch, int(index)) for index in order[start : start + self.batch_size]]
@@ -107,7 +116,7 @@ class EpochSampler(Sampler[list[Step]]):
 def training_loader(
     dataset: CropDataset, sampler: EpochSampler, *, workers: int
 ) -> DataLoader[dict[str, torch.Tensor]]:
-    """Load the batches of a whole run: one loader, so that workers start once and prefetch across epochs."""
+    """Load the batches of a stretch of epochs: one loader, so that workers start once and prefetch across epochs."""
     return DataLoader(dataset, batch_sampler=sampler, num_workers=workers)
 
 

@@ -1,9 +1,9 @@
 """Layout "ctc": a film of the Cell Tracking Challenge.
 
-`01/t021.tif` with the outlines `01_GT/SEG/man_seg021.tif` and the tracks `01_GT/TRA/man_track.txt`, a line of label, first
-frame, last frame and parent for every cell; the same for `02` and so on. Most frames of a film have no outlines, and
-many outline only some of their cells: the tracks tell how many there are. The marks in `TRA` are no outlines and are
-never learnt from.
+`01/t021.tif` with the outlines `01_GT/SEG/man_seg021.tif` and the tracks `01_GT/TRA/man_track.txt`, a line of label,
+first frame, last frame and parent for every cell; the same for `02` and so on. Most frames of a film have no outlines,
+and many outline only some of their cells: the tracks tell how many there are. The marks in `TRA` are no outlines and
+are never learnt from.
 
 References
 ----------

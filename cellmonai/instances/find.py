@@ -208,11 +208,14 @@ def keep_in_rows(
     return FoundRows(cells, store, settings, notes={"extra_pieces": extra} if extra else {})
 
 
-def find_instances(mask: NDArray[np.bool_], settings: InstanceSettings) -> Found:
-    """As `find_in_rows`, for a mask in memory: bool, shape (Y, X), True on foreground."""
+def find_instances(
+    mask: NDArray[np.bool_], settings: InstanceSettings, *, heights: NDArray[np.float32] | None = None
+) -> Found:
+    """As `find_in_rows`, for a mask and heights in memory: bool and float32, shape (Y, X), True on foreground."""
     if mask.dtype == np.bool_ and mask.view(np.uint8).max(initial=0) > 1:
         mask = mask.view(np.uint8) != 0  # Pillow's True is the byte 255, and kernels take it for the number
-    return _in_memory(find_in_rows(ArrayRows(mask), settings, in_memory_bytes=4 * mask.size))
+    landscape = None if heights is None else ArrayRows(heights)
+    return _in_memory(find_in_rows(ArrayRows(mask), settings, heights=landscape, in_memory_bytes=4 * mask.size))
 
 
 def keep_labels(labels: NDArray[np.integer], settings: InstanceSettings) -> Found:

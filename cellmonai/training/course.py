@@ -37,7 +37,7 @@ class Epoch:
 
 @dataclass(frozen=True, slots=True)
 class Best:
-    """The best epoch so far: its weights, and what it made of the validation images.
+    """The best epoch so far: its weights, and the maps (K, Y, X) that it made of the validation images.
 
     `gain` is the monitored score, more being better, then the loss: counts of a few images are often equal.
     """
@@ -46,17 +46,19 @@ class Best:
     epoch: int
     scores: Scores
     state: dict[str, torch.Tensor]
-    probabilities: list[NDArray[np.float32]]
+    maps: list[NDArray[np.float32]]
 
 
 @dataclass
 class Course:
-    """What the handlers of one run share: its clock, its history and its best state."""
+    """What the handlers of one run share: its clock, its history and its best state; `steps` is all there will be."""
 
     limit_s: float | None
+    steps: int
     started: float = field(default_factory=time.monotonic)
     history: list[Epoch] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)
+    done: int = 0
     shown: float = 0.0
     validating_s: float = 0.0
     best: Best | None = None
@@ -68,9 +70,9 @@ class Course:
         """Wall seconds since training began."""
         return time.monotonic() - self.started
 
-    def progress(self, trainer: SupervisedTrainer) -> float:
+    def progress(self) -> float:
         """Share of the run that is done, by steps or by time, whichever is further."""
-        done: float = trainer.state.iteration / (trainer.state.max_epochs * trainer.state.epoch_length)
+        done = self.done / self.steps
         if self.limit_s is not None:
             done = max(done, self.seconds / max(self.limit_s - self.validating_s, 1e-3))
         return min(1.0, done)
@@ -91,8 +93,9 @@ def attach_handlers(
     """Attach the handlers: learning rate before a step, progress after it, validation after an epoch."""
     schedule = Schedule(trainer.optimizer, settings)
 
-    def before_step(engine: SupervisedTrainer) -> None:
-        schedule.at(course.progress(engine))
+    def before_step(_: SupervisedTrainer) -> None:
+        course.done += 1
+        schedule.at(course.progress())
 
     def after_step(engine: SupervisedTrainer) -> None:
         course.losses.append(engine.state.output["loss"])
@@ -132,7 +135,7 @@ def _validate(engine: SupervisedTrainer, course: Course, validation: Validation,
     gain = scores.gain(monitor), -scores.val_loss
     if course.best is None or gain > course.best.gain:
         state = {name: tensor.detach().cpu().clone() for name, tensor in engine.network.state_dict().items()}
-        course.best = Best(gain, engine.state.epoch, scores, state, validation.probabilities)
+        course.best = Best(gain, engine.state.epoch, scores, state, validation.maps)
         course.since_gain = 0
     else:
         course.since_gain += 1
@@ -141,7 +144,7 @@ def _validate(engine: SupervisedTrainer, course: Course, validation: Validation,
 
 
 def _show(engine: SupervisedTrainer, course: Course, stage: Stage, monitor: str) -> None:
-    progress = course.progress(engine)
+    progress = course.progress()
     note = f"epoch {engine.state.epoch}, loss {engine.state.output['loss']:.3f}"
     validated = [row.scores for row in course.history if row.scores]
     if validated and (value := validated[-1].value(monitor)) is not None:

@@ -12,9 +12,10 @@ from cellmonai.core.errors import DivergedError
 
 if TYPE_CHECKING:
     from torch import nn
-    from torch.utils.data import DataLoader
 
+    from cellmonai.losses.build import Loss
     from cellmonai.recipe.schema import Training
+    from cellmonai.training.stretches import Stretch
 
     Batch = dict[str, torch.Tensor]
 Engine = TypeVar("Engine")
@@ -24,15 +25,14 @@ _LARGEST_GRADIENT_NORM = 12.0
 
 
 def make_trainer(
-    loader: DataLoader[Batch],
+    first: Stretch,
     net: nn.Module,
-    loss: nn.Module,
+    loss: Loss,
     settings: Training,
     *,
     device: torch.device,
-    batches_per_epoch: int,
 ) -> SupervisedTrainer:
-    """Put the trainer together; handlers are attached by the caller.
+    """Put the trainer together for its first stretch of epochs; handlers are attached by the caller.
 
     MONAI's own mixed precision is hard-wired to CUDA and float16, so the step brings its own.
     """
@@ -44,8 +44,10 @@ def make_trainer(
         engine.optimizer.zero_grad(set_to_none=True)
         image = batch["image"].to(device, non_blocking=True, memory_format=layout)
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            logits = engine.network(image)
-        value = engine.loss_function(logits, batch["target"].to(device, non_blocking=True))
+            output = engine.network(image)
+        target = batch["target"].to(device, non_blocking=True)
+        weight = batch["weight"].to(device, non_blocking=True) if "weight" in batch else None
+        value = engine.loss_function(output, target, weight)
         if not torch.isfinite(value):
             raise DivergedError(
                 f"the loss is {value.item()} in step {engine.state.iteration}",
@@ -60,16 +62,29 @@ def make_trainer(
     return quiet(
         SupervisedTrainer(
             device=device,
-            max_epochs=settings.epochs,
-            train_data_loader=loader,
+            max_epochs=first.last_epoch,
+            train_data_loader=first.loader,
             network=net.to(device).to(memory_format=layout),  # type: ignore[call-overload] # missing in the stub
             optimizer=make_optimizer(net, settings),
             loss_function=loss.to(device),
-            epoch_length=batches_per_epoch,
+            epoch_length=first.batches,
             iteration_update=step,
             decollate=False,
         )
     )
+
+
+def run_stretch(trainer: SupervisedTrainer, stretch: Stretch) -> None:
+    """Run the epochs of a stretch after those that the trainer has done.
+
+    ignite goes on where an engine's state says it stopped, and finds the batch to go on from as iteration modulo the
+    length of an epoch; since stretches have epochs of other lengths, the iteration is told anew.
+    """
+    trainer.data_loader = stretch.loader
+    trainer.state.epoch_length = stretch.batches
+    trainer.state.iteration = trainer.state.epoch * stretch.batches
+    trainer.state.max_epochs = stretch.last_epoch
+    trainer.run()
 
 
 def make_optimizer(net: nn.Module, settings: Training) -> torch.optim.Optimizer:

@@ -22,14 +22,15 @@ THRESHOLDS = tuple(hundredths / 100 for hundredths in range(20, 85, 5))
 
 def choose_threshold(
     samples: Sequence[Sample],
-    probabilities: Sequence[NDArray[np.float32]],
+    maps: Sequence[NDArray[np.float32]],
     settings: InstanceSettings,
     *,
+    names: Sequence[str] = ("foreground",),
     monitor: str,
     val_loss: float,
     reporter: Reporter,
 ) -> tuple[InstanceSettings, Scores]:
-    """Choose the threshold that does best by `monitor`; where several do, the one nearest to 0.5.
+    """Choose the threshold that does best by `monitor` on the maps (K, Y, X) of samples; of equals the nearest to 0.5.
 
     A loss has no threshold, so under `val_loss` the instance F1 decides.
     """
@@ -38,7 +39,7 @@ def choose_threshold(
     with reporter.stage("choosing the threshold", len(THRESHOLDS)) as stage:
         for threshold in THRESHOLDS:
             settled = replace(settings, threshold=threshold)
-            scores = score(samples, probabilities, settled, val_loss=val_loss)
+            scores = score(samples, maps, settled, names=names, val_loss=val_loss)
             tried.append((scores.gain(by), -abs(threshold - 0.5), settled, scores))
             stage.advance()
     _, _, best, scores = max(tried, key=lambda row: row[:2])

@@ -12,21 +12,24 @@ if TYPE_CHECKING:
 
 _WARM_UP = 0.04
 _LAST = 0.01
-_PATIENCE = 5
-_FACTOR = 0.5
 
 
 class Schedule:
     """Sets the learning rate of an optimizer, by progress (cosine) or by validation (plateau).
 
-    `cosine` rises over the first 4 % of the run and falls to 1 % of the rate; `plateau` halves the rate after 5
-    validations without a gain; `constant` leaves it.
+    `cosine` rises over the first 4 % of the run and falls to 1 % of the rate; `plateau` multiplies the rate by
+    `plateau_factor` after `plateau_patience` validations without a gain; `constant` leaves it.
     """
 
     def __init__(self, optimizer: torch.optim.Optimizer, settings: Training) -> None:
         self.optimizer, self.kind, self.highest = optimizer, settings.schedule, settings.learning_rate
         self._plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
-            optimizer, mode="max", factor=_FACTOR, patience=_PATIENCE, threshold_mode="abs", threshold=0.0
+            optimizer,
+            mode="max",
+            factor=settings.plateau_factor,
+            patience=settings.plateau_patience,
+            threshold_mode="abs",
+            threshold=0.0,
         )
 
     @property

@@ -4,26 +4,27 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 
 from cellmonai.core.errors import InterruptedRunError, MemoryBudgetError
 from cellmonai.core.units import readable_seconds
-from cellmonai.data.crops import crop_and_augment
-from cellmonai.data.dataset import CropDataset, EpochSampler, training_loader
+from cellmonai.data.dataset import Learnt, learnt
 from cellmonai.inference.predictor import Predictor
 from cellmonai.instances.settings import InstanceSettings
-from cellmonai.losses.build import build_loss
-from cellmonai.nets.catalogue import build, describe
+from cellmonai.losses.build import Loss, build_loss
+from cellmonai.losses.targets import target_maps
+from cellmonai.nets.catalogue import build, describe, find_row
 from cellmonai.training.course import Best, Course, Epoch, attach_handlers
-from cellmonai.training.engines import make_trainer
+from cellmonai.training.engines import make_trainer, run_stretch
 from cellmonai.training.operating_point import choose_threshold
+from cellmonai.training.stretches import Curriculum
 from cellmonai.training.validation import Scores, Validation
 from cellmonai.training.workers import worker_count
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from torch import nn
 
@@ -55,8 +56,9 @@ def train(
     device: str,
     reporter: Reporter,
     wish: StopWish,
+    factors: Mapping[str, int] | None = None,
 ) -> Trained:
-    """Train the network of a recipe.
+    """Train the network of a recipe; `factors` tells how often crops are seen, by name, beside what the recipe says.
 
     Ctrl-C ends training at the next step; the best epoch so far is then given, with `stopped_by` "interrupt".
 
@@ -69,30 +71,50 @@ def train(
     """
     settings = recipe.training
     torch.manual_seed(settings.seed)
-    channels = train_samples[0].image.shape[0]
-    net = build(recipe.network.name, recipe.network.parameters, channels=channels, outputs=1)
-    loss = build_loss([(recipe.loss.name, 1.0, recipe.loss.parameters)], maps=("foreground",))
-    steps = [{"name": step.name, **step.parameters} for step in recipe.augment]
-    sampling = recipe.sampling
-    augmentation = crop_and_augment(steps, patch=sampling.patch, foreground_share=sampling.foreground_share)
-    dataset = CropDataset(train_samples, augmentation, per_image=sampling.per_image, seed=settings.seed)
-    sampler = EpochSampler(len(dataset), batch_size=settings.batch_size, epochs=settings.epochs, seed=settings.seed)
-    loader = training_loader(dataset, sampler, workers=worker_count(settings.workers))
-    trainer = make_trainer(
-        loader, net, loss, settings, device=torch.device(device), batches_per_epoch=sampler.batches_per_epoch
+    net = build(
+        recipe.network.name,
+        recipe.network.parameters,
+        channels=train_samples[0].image.shape[0],
+        outputs=len(maps_of(recipe)),
     )
-    validation = _validation(recipe, validation_samples, net, loss)
-    course = Course(limit_s=settings.max_minutes * 60 if settings.max_minutes else None)
+    to_train, to_validate = (_learnt(recipe, samples) for samples in (train_samples, validation_samples))
+    curriculum = Curriculum(recipe, train_samples, to_train, factors=factors or {})
+    stretches = curriculum.stretches(workers=worker_count(settings.workers))
+    loss = build_loss(
+        recipe.loss.summed, maps=target_maps(recipe.target.kind), foreground_share=curriculum.foreground_share()
+    )
+    trainer = make_trainer(stretches[0], net, loss, settings, device=torch.device(device))
+    validation = _validation(recipe, validation_samples, to_validate, net, loss)
+    course = Course(
+        limit_s=settings.max_minutes * 60 if settings.max_minutes else None,
+        steps=sum(stretch.epochs * stretch.batches for stretch in stretches),
+    )
     with reporter.stage("training", 1.0) as stage:
         attach_handlers(trainer, settings, course, validation, stage, wish)
         with _memory_errors():
-            trainer.run()
+            for stretch in stretches:
+                if course.stopped_by == "epochs":
+                    run_stretch(trainer, stretch)
         stage.advance(1.0 - course.shown)
-    seconds = course.seconds
     if course.best is None:
         raise InterruptedRunError("stopped by Ctrl-C before the first validation", cure="nothing was written")
-    rate = sampler.batch_size * trainer.state.iteration / seconds
+    rate = course.done * stretches[0].batch_size / course.seconds
     return _finish(recipe, net, course, course.best, validation, rate=rate, reporter=reporter)
+
+
+def maps_of(recipe: Recipe) -> tuple[str, ...]:
+    """Give the names of the maps that a recipe's network gives."""
+    return find_row(recipe.network.name).maps or target_maps(recipe.target.kind)
+
+
+def activation_of(recipe: Recipe) -> Literal["sigmoid", "categorical"]:
+    """Give how a recipe's network is read: classes that exclude one another where a loss taught them so."""
+    taught = any(name == "cross_entropy" for name, _, _ in recipe.loss.summed)
+    return "categorical" if taught and recipe.target.kind == "foreground+border" else "sigmoid"
+
+
+def _learnt(recipe: Recipe, samples: Sequence[Sample]) -> list[Learnt]:
+    return [learnt(sample, kind=recipe.target.kind, weight_map=recipe.target.weight_map) for sample in samples]
 
 
 @contextmanager
@@ -111,7 +133,9 @@ def _memory_errors() -> Iterator[None]:
         raise MemoryBudgetError(what, where="training", cure=cure) from error
 
 
-def _validation(recipe: Recipe, samples: Sequence[Sample], net: nn.Module, loss: nn.Module) -> Validation:
+def _validation(
+    recipe: Recipe, samples: Sequence[Sample], targets: Sequence[Learnt], net: nn.Module, loss: Loss
+) -> Validation:
     facts = describe(recipe.network.name, recipe.network.parameters)
     predictor = Predictor.for_training(
         net,
@@ -120,8 +144,9 @@ def _validation(recipe: Recipe, samples: Sequence[Sample], net: nn.Module, loss:
         tile_exact=facts.tile_exact,
         window=recipe.inference.window,
         stitch=recipe.inference.stitch,
+        activation=activation_of(recipe),
     )
-    return Validation(samples, net, predictor, loss, instance_settings(recipe))
+    return Validation(samples, targets, net, predictor, loss, instance_settings(recipe), names=maps_of(recipe))
 
 
 def instance_settings(recipe: Recipe) -> InstanceSettings:
@@ -149,8 +174,9 @@ def _finish(
     if recipe.instances.threshold == "auto":
         settings, scores = choose_threshold(
             validation.samples,
-            best.probabilities,
+            best.maps,
             settings,
+            names=validation.names,
             monitor=monitor,
             val_loss=scores.val_loss,
             reporter=reporter,

@@ -12,8 +12,8 @@ from monai.engines import SupervisedEvaluator
 from monai.inferers import Inferer
 
 from cellmonai.core.errors import DivergedError
-from cellmonai.data.dataset import foreground_target
 from cellmonai.instances.find import find_instances, foreground
+from cellmonai.instances.predicted_maps import splitting_map
 from cellmonai.measure.counts import count_errors
 from cellmonai.measure.matching import MatchCounts, match_labels
 from cellmonai.measure.pixels import PixelCounts, count_pixels
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import nn
 
+    from cellmonai.data.dataset import Learnt
     from cellmonai.data.samples import Sample
     from cellmonai.inference.predictor import Predictor
     from cellmonai.instances.settings import InstanceSettings
-
-_CLOSEST_TO_CERTAIN = 1e-6
+    from cellmonai.losses.build import Loss
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,19 +70,28 @@ class WholeImage(Inferer):  # type: ignore[misc] # MONAI is untyped here
 
 
 class Validation:
-    """The validation images and MONAI's evaluator over them; call `run` after an epoch."""
+    """The validation images and MONAI's evaluator over them; call `run` after an epoch.
+
+    Parameters
+    ----------
+    samples : the validation images
+    learnt : the same with targets and weight maps
+    names : of the maps that the network gives
+    """
 
     def __init__(
         self,
         samples: Sequence[Sample],
+        learnt: Sequence[Learnt],
         net: nn.Module,
         predictor: Predictor,
-        loss: nn.Module,
+        loss: Loss,
         settings: InstanceSettings,
+        *,
+        names: Sequence[str],
     ) -> None:
-        self.samples, self.loss, self.settings = samples, loss, settings
-        self.probabilities: list[NDArray[np.float32]] = []
-        self.targets = [torch.from_numpy(foreground_target(sample))[None] for sample in samples]
+        self.samples, self.learnt, self.loss, self.settings, self.names = samples, learnt, loss, settings, names
+        self.maps: list[NDArray[np.float32]] = []
         batches = [{"image": torch.from_numpy(sample.image)[None]} for sample in samples]
         self.evaluator = quiet(
             SupervisedEvaluator(
@@ -104,37 +113,50 @@ class Validation:
         DivergedError
             A probability is not a number.
         """
-        self.probabilities = []
+        self.maps = []
         self.evaluator.run()
         losses = [self._loss(i) for i in range(len(self.samples))]
-        return score(self.samples, self.probabilities, self.settings, val_loss=float(np.mean(losses)))
+        return score(self.samples, self.maps, self.settings, names=self.names, val_loss=float(np.mean(losses)))
 
     def _keep(self, engine: SupervisedEvaluator) -> None:
-        probability = engine.state.output["pred"][0, 0].numpy()
-        if not np.isfinite(probability).all():
+        maps = engine.state.output["pred"][0].numpy()
+        if not np.isfinite(maps).all():
             raise DivergedError("the network's output is no longer a number", where="training", cure=DIVERGED_CURE)
-        self.probabilities.append(probability)
+        self.maps.append(maps)
 
     def _loss(self, index: int) -> float:
-        probability = torch.from_numpy(self.probabilities[index])[None, None]
-        logits = torch.logit(probability, eps=_CLOSEST_TO_CERTAIN)
-        return float(self.loss(logits, self.targets[index]))
+        one = self.learnt[index]
+        weight = None if one.weight is None else torch.from_numpy(one.weight)[None]
+        target = torch.from_numpy(one.target)[None]
+        return float(self.loss.of_maps(torch.from_numpy(self.maps[index])[None], target, weight))
 
 
 def score(
     samples: Sequence[Sample],
-    probabilities: Sequence[NDArray[np.float32]],
+    maps: Sequence[NDArray[np.float32]],
     settings: InstanceSettings,
     *,
     val_loss: float,
+    names: Sequence[str] = ("foreground",),
 ) -> Scores:
-    """Score probability maps (Y, X) of samples against their label images, pooled over the images."""
+    """Score the maps (K, Y, X) of samples, called `names`, against their label images, pooled over the images."""
     matches, pixels, counts = MatchCounts(), PixelCounts(), []
-    for sample, probability in zip(samples, probabilities, strict=True):
-        mask = foreground(probability, settings.threshold)
-        labels = find_instances(mask, settings).labels
+    for sample, planes in zip(samples, maps, strict=True):
+        mask = foreground(planes[names.index("foreground")], settings.threshold)
+        labels = find_instances(mask, settings, heights=_heights(planes, names, settings)).labels
         matches += match_labels(sample.labels, labels, 0.5)
         pixels += count_pixels(sample.labels > 0, mask)
         counts.append(int(labels.max(initial=0)))
     errors = count_errors([sample.count for sample in samples], counts)
     return Scores(val_loss=val_loss, val_f1_50=matches.f1, val_dice=pixels.dice, val_count_mae=errors.mae)
+
+
+def _heights(
+    planes: NDArray[np.float32], names: Sequence[str], settings: InstanceSettings
+) -> NDArray[np.float32] | None:
+    """Give the map that counting would split touching cells along; None where it takes the distance transform."""
+    chosen = splitting_map(names)
+    if chosen is None or settings.split in ("none", "learned"):
+        return None
+    plane: NDArray[np.float32] = planes[chosen.index]
+    return np.float32(1.0) - plane if chosen.upside_down else plane

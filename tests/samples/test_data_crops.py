@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ import torch
 from painting import Disc, paint
 
 from cellmonai.data.crops import crop_and_augment
-from cellmonai.data.dataset import CropDataset, EpochSampler, foreground_target, training_loader
+from cellmonai.data.dataset import CropDataset, EpochSampler, learnt, training_loader
+from cellmonai.data.places import Cutting, all_places
 from cellmonai.data.samples import Sample
 from cellmonai.recipe.augmentations import AUGMENTATIONS, DEFAULT_AUGMENT
 
@@ -27,9 +29,23 @@ def _sample(labels: np.ndarray = LABELS) -> Sample:
     return Sample("field", (labels > 0)[None].astype(np.float32), labels.astype(np.int32), int(labels.max()))
 
 
-def _dataset(steps: list[dict[str, object]], *, share: float = 0.7, patch: int = 64, seed: int = 3) -> CropDataset:
-    augmentation = crop_and_augment(steps, patch=patch, foreground_share=share)
-    return CropDataset([_sample()] * 3, augmentation, per_image=2, seed=seed)
+def _cut(
+    samples: list[Sample],
+    steps: list[dict[str, object]],
+    *,
+    cutting: Cutting,
+    share: float = 0.7,
+    seed: int = 0,
+    weight_map: str = "none",
+) -> CropDataset:
+    augmentation = crop_and_augment(steps, patch=cutting.patch, foreground_share=share)
+    pictures = [learnt(sample, kind="foreground", weight_map=weight_map) for sample in samples]
+    return CropDataset(pictures, list(all_places(samples, cutting).values()), augmentation, seed=seed)
+
+
+def _dataset(steps: list[dict[str, object]], *, seed: int = 3) -> CropDataset:
+    samples = [replace(_sample(), name=f"field{i}") for i in range(3)]
+    return _cut(samples, steps, cutting=Cutting("random", 64, per_image=2), seed=seed)
 
 
 @pytest.mark.parametrize("name", AUGMENTATIONS)
@@ -62,7 +78,7 @@ def test_the_number_of_workers_changes_nothing() -> None:
     digests = set()
     for workers in (0, 1, 2):
         dataset, digest = _dataset(DEFAULT), hashlib.sha256()
-        sampler = EpochSampler(len(dataset), batch_size=2, epochs=2, seed=0)
+        sampler = EpochSampler(len(dataset), batch_size=2, epochs=range(2), seed=0)
         for batch in training_loader(dataset, sampler, workers=workers):
             digest.update(batch["image"].numpy().tobytes() + batch["target"].numpy().tobytes())
         digests.add(digest.hexdigest())
@@ -70,7 +86,7 @@ def test_the_number_of_workers_changes_nothing() -> None:
 
 
 def test_an_epoch_draws_every_crop_once_in_another_order() -> None:
-    sampler = EpochSampler(10, batch_size=5, epochs=2, seed=0)
+    sampler = EpochSampler(10, batch_size=5, epochs=range(2), seed=0)
     epochs = [sorted(i for batch in list(sampler)[2 * e : 2 * e + 2] for _, i in batch) for e in (0, 1)]
     assert epochs == [list(range(10))] * 2
     assert [i for _, i in next(iter(sampler))] != [i for _, i in list(sampler)[2]]
@@ -78,15 +94,14 @@ def test_an_epoch_draws_every_crop_once_in_another_order() -> None:
 
 
 def test_a_batch_larger_than_the_epoch_becomes_the_epoch() -> None:
-    assert EpochSampler(3, batch_size=8, epochs=1, seed=0).batches_per_epoch == 1
+    assert EpochSampler(3, batch_size=8, epochs=range(1), seed=0).batches_per_epoch == 1
 
 
 def test_crops_favour_the_foreground_as_told() -> None:
-    lonely = paint([Disc(100, 100, 6)], (512, 512))
+    lonely = _sample(paint([Disc(100, 100, 6)], (512, 512)))
     found = {}
     for share in (0.0, 1.0):
-        augmentation = crop_and_augment([], patch=64, foreground_share=share)
-        dataset = CropDataset([_sample(lonely)], augmentation, per_image=40, seed=0)
+        dataset = _cut([lonely], [], cutting=Cutting("random", 64, per_image=40), share=share)
         found[share] = np.mean([dataset[(0, i)]["target"].max() for i in range(40)])
     assert found[1.0] == 1.0
     assert found[0.0] < 0.2
@@ -94,24 +109,32 @@ def test_crops_favour_the_foreground_as_told() -> None:
 
 def test_an_image_smaller_than_the_crop_is_mirrored() -> None:
     labels = paint([Disc(10, 10, 5)], (20, 30))
-    augmentation = crop_and_augment([], patch=64, foreground_share=0.5)
-    crop = CropDataset([_sample(labels)], augmentation, per_image=1, seed=0)[(0, 0)]
+    crop = _cut([_sample(labels)], [], cutting=Cutting("random", 64), share=0.5)[(0, 0)]
     assert crop["image"].shape == (1, 64, 64)
     assert crop["target"].sum() > (labels > 0).sum()
 
 
 def test_an_empty_field_gives_empty_crops() -> None:
-    augmentation = crop_and_augment(DEFAULT, patch=64, foreground_share=1.0)
     empty = _sample(np.zeros((128, 128), np.int32))
-    assert CropDataset([empty], augmentation, per_image=1, seed=0)[(0, 0)]["target"].sum() == 0
+    assert _cut([empty], DEFAULT, cutting=Cutting("random", 64), share=1.0)[(0, 0)]["target"].sum() == 0
 
 
-def test_touching_cells_are_parted_in_the_target_and_lone_ones_kept_whole() -> None:
-    labels = np.zeros((8, 12), np.int32)
-    labels[2:6, 2:5], labels[2:6, 5:8] = 1, 2
-    labels[0, 11] = 3
-    target = foreground_target(_sample(labels))[0]
-    assert target[2:6, 4:6].sum() == 0
-    assert target[2:6, 2:4].all()
-    assert target[2:6, 6:8].all()
-    assert target[0, 11] == 1
+def test_the_crops_of_a_lattice_are_the_same_squares_in_every_epoch() -> None:
+    sample = Sample("field", np.arange(128 * 160, dtype=np.float32).reshape(1, 128, 160), LABELS.astype(np.int32), 4)
+    dataset = _cut([sample], [], cutting=Cutting("grid", 64))
+    corners = [int(dataset[(epoch, i)]["image"][0, 0, 0]) for epoch in (0, 5) for i in range(len(dataset))]
+    assert corners == [row * 160 + col for col in (0, 48, 96) for row in (0, 64)] * 2
+
+
+def test_a_turned_crop_of_a_lattice_takes_real_pixels_from_around_it() -> None:
+    sample = Sample("field", np.arange(128 * 160, dtype=np.float32).reshape(1, 128, 160), LABELS.astype(np.int32), 4)
+    still = _step("RandAffine", prob=1.0, rotate_range=0.0, scale_range=0.0, shear_range=0.0)
+    plain, wide = (_cut([sample], steps, cutting=Cutting("grid", 64)) for steps in ([], [still]))
+    assert torch.allclose(plain[(0, 2)]["image"], wide[(0, 2)]["image"], atol=0.05)
+
+
+def test_a_weight_map_goes_with_the_target() -> None:
+    dataset = _cut([_sample()], DEFAULT, cutting=Cutting("grid", 64), weight_map="crowding")
+    crops = [dataset[(0, i)] for i in range(len(dataset))]
+    assert all(crop["weight"].shape == (1, 64, 64) for crop in crops)
+    assert max(float(crop["weight"].max()) for crop in crops) >= 1.5

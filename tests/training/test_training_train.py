@@ -72,7 +72,7 @@ def test_painted_cells_are_learnt(trained: Trained) -> None:
 
 def test_the_attention_unet_learns_as_well() -> None:
     recipe = _recipe(epochs=6, schedule="cosine")
-    network = Network.model_validate({"name": "attention_unet", "width": 4, "levels": 3})
+    network = Network.model_validate({"name": "monai_attention_unet", "width": 4, "levels": 3})
     trained = _train(recipe.model_copy(update={"network": network}))
     assert trained.scores.val_f1_50 is not None
     assert trained.scores.val_f1_50 > 0.8
@@ -219,7 +219,7 @@ def test_the_threshold_is_the_one_that_counts_best() -> None:
     probability = np.where(labels == 1, 0.9, np.where(labels == 2, 0.6, 0.45)).astype(np.float32)
     sample = Sample("a", labels[None].astype(np.float32), labels, 2)
     settings, scores = choose_threshold(
-        [sample], [probability], InstanceSettings(), monitor="val_f1_50", val_loss=0.0, reporter=Silent()
+        [sample], [probability[None]], InstanceSettings(), monitor="val_f1_50", val_loss=0.0, reporter=Silent()
     )
     assert 0.45 < settings.threshold <= 0.6
     assert scores.val_f1_50 == 1.0
@@ -228,7 +228,7 @@ def test_the_threshold_is_the_one_that_counts_best() -> None:
 
 def test_an_empty_field_that_stays_empty_has_no_f1_and_no_count_error() -> None:
     empty = Sample("a", np.zeros((1, 32, 32), np.float32), np.zeros((32, 32), np.int32), 0)
-    scores = score([empty], [np.zeros((32, 32), np.float32)], InstanceSettings(), val_loss=0.0)
+    scores = score([empty], [np.zeros((1, 32, 32), np.float32)], InstanceSettings(), val_loss=0.0)
     assert scores.val_f1_50 is None
     assert scores.val_count_mae == 0.0
     assert scores.gain("val_f1_50") == 1.0
@@ -239,7 +239,7 @@ def test_among_empty_fields_the_threshold_that_invents_no_cells_is_chosen() -> N
     probability[8:16, 8:16] = 0.5  # a shadow that a low threshold takes for a cell
     empty = Sample("a", np.zeros((1, 32, 32), np.float32), np.zeros((32, 32), np.int32), 0)
     settings, _ = choose_threshold(
-        [empty], [probability], InstanceSettings(), monitor="val_f1_50", val_loss=0.0, reporter=Silent()
+        [empty], [probability[None]], InstanceSettings(), monitor="val_f1_50", val_loss=0.0, reporter=Silent()
     )
     assert settings.threshold > 0.5
 

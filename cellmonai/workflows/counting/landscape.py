@@ -10,6 +10,7 @@ import numpy as np
 
 from cellmonai.core.errors import InputError
 from cellmonai.core.text import printable
+from cellmonai.instances.predicted_maps import splitting_map
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 DISTANCE_TRANSFORM = "distance transform"
 """What cells are split along where no map was predicted for it."""
 
-_KINDS = (("centre", "center"), ("distance",), ("border",))  # as they tell cells apart, the best first
-_HIGH_BETWEEN_CELLS = ("border",)
 _LARGEST_METADATA_BYTES = 2**20
 _META = "zarr.json"
 
@@ -123,11 +122,8 @@ def rows_of_map(job: PlaneJob, name: str) -> Rows:
 
 
 def _best(names: Sequence[str]) -> MapLandscape | None:
-    for words in _KINDS:
-        for name in names:
-            if any(word in name.casefold() for word in words):
-                return MapLandscape(name, words == _HIGH_BETWEEN_CELLS)
-    return None
+    chosen = splitting_map(names)
+    return MapLandscape(chosen.name, chosen.upside_down) if chosen else None
 
 
 def _names_of(mask: MaskInput, reporter: Reporter) -> tuple[str, ...]:
