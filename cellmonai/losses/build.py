@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor, nn
-
-from cellmonai.losses.catalogue import resolve
+from cellmonai.core.errors import RecipeError
+from cellmonai.losses.aleatoric import AleatoricLoss
+from cellmonai.losses.catalogue import find_row, resolve
+from cellmonai.losses.categorical import CategoricalCrossEntropy
+from cellmonai.losses.class_weights import ClassWeights, ratio_as_weights, shares_as_weights
 from cellmonai.losses.overlap import Overlap
 from cellmonai.losses.pixelwise import CrossEntropy, Focal
-from cellmonai.losses.sizes import at_size_of
+from cellmonai.losses.sums import MapLoss, ScalesLoss, Terms
+from cellmonai.losses.targets import MEASURED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,107 +24,103 @@ if TYPE_CHECKING:
 Part = tuple[str, float, "Mapping[str, Any]"]
 """Name of a loss, what its value is multiplied by, and its parameters."""
 
-Terms = list[tuple[float, nn.Module]]
-
-_CLOSEST_TO_CERTAIN = 1e-6
-_ROUNDING = 1e-3  # how far interpolation may leave 0 to 1
-
-
-class Loss(nn.Module):
-    """A weighted sum of terms on the logits of a network's maps; gives a scalar."""
-
-    def __init__(self, terms: Terms, *, maps: Sequence[str]) -> None:
-        super().__init__()
-        self.shares = [share for share, _ in terms]
-        self.terms = nn.ModuleList(term for _, term in terms)
-        self.maps = tuple(maps)
-
-    def forward(self, output: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
-        """Give the loss.
-
-        Parameters
-        ----------
-        output : logits (N, K, y, x) as the network gives them in training
-        target : (N, K, Y, X) in [0, 1] at full size; averaged over areas where the output is smaller
-        weight : (N, 1, Y, X), what each pixel counts, likewise
-
-        Raises
-        ------
-        ValueError
-            The shapes do not fit, or the target leaves 0 to 1, as a mask of 0 and 255 does: that trains to nothing.
-        """
-        require_target(target, maps=self.maps, output=output)
-        logits = output if output.dtype == torch.float64 else output.float()
-        target = at_size_of(logits, target)
-        weight = None if weight is None else at_size_of(logits, weight)
-        total = torch.zeros((), device=logits.device, dtype=logits.dtype)
-        for share, term in zip(self.shares, self.terms, strict=True):
-            total = total + share * term(logits, target, weight)
-        return total
-
-    def of_maps(self, probabilities: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
-        """Give the loss of finished probability maps (1, K, Y, X), as in validation on whole images.
-
-        Probabilities closer than 1e-6 to 0 or 1 count as that close: a rounded certainty would cost infinitely much.
-        """
-        return self(torch.logit(probabilities, eps=_CLOSEST_TO_CERTAIN), target, weight)
-
-
-def require_target(target: Tensor, *, maps: Sequence[str], output: Tensor) -> None:
-    """Refuse what would train to nothing: another number of maps, or values outside 0 to 1.
-
-    Raises
-    ------
-    ValueError
-        With the shapes or the value.
-    """
-    if target.ndim != 4 or target.shape[1] != len(maps) or output.ndim != 4 or output.shape[1] != len(maps):
-        raise ValueError(
-            f"the output is {tuple(output.shape)}, the target is {tuple(target.shape)}, "
-            f"expected (N, {len(maps)}, Y, X) for {', '.join(maps)}"
-        )
-    low, high = (float(end) for end in target.aminmax())
-    if low < -_ROUNDING or high > 1.0 + _ROUNDING:
-        raise ValueError(f"the target goes from {low:g} up to {high:g}, expected 0 to 1")
+Loss = MapLoss | ScalesLoss
 
 
 def build_loss(
-    parts: Sequence[Part], *, maps: Sequence[str] = ("foreground",), foreground_share: float | None = None
+    parts: Sequence[Part],
+    *,
+    maps: Sequence[str] = ("foreground",),
+    foreground_share: float | None = None,
+    map_weight: float = 1.0,
 ) -> Loss:
     """Build the weighted sum of losses of the catalogue; parameters that are left out have their defaults.
 
     Parameters
     ----------
     parts : name, share and parameters of every loss that is summed
-    maps : what the maps of the target are
+    maps : what the maps of the target are, see `target_maps`
     foreground_share : share of cell pixels in the training images, 0 to 1, for losses that weigh classes by it
+    map_weight : what the squared error of maps that hold amounts, as distances, is multiplied by
+
+    Returns
+    -------
+    MapLoss, or ScalesLoss for losses that take the scales of a feature pyramid; both are called with what the network
+    gives in training, target and pixel weights, and have `of_maps` for finished probability maps
 
     Raises
     ------
     RecipeError
-        An unknown loss or parameter, or a value that does not fit.
+        An unknown loss or parameter, a value that does not fit, or losses that cannot be summed or take these maps.
+    InputError
+        Classes are to be weighed by their shares and one does not occur.
+    ValueError
+        There is no part, or `foreground_share` is missing where it is needed.
     """
+    if not parts:
+        raise ValueError("a loss needs at least one part")
+    rows = [find_row(name) for name, _, _ in parts]
+    weighed = [(share, resolve(name, parameters)) for name, share, parameters in parts]
+    if "scales" in {row.takes for row in rows}:
+        _require_scales_only(parts, maps)
+        return ScalesLoss([(share, AleatoricLoss(**full)) for share, full in weighed])
     terms = [
         (share * inner, term)
-        for name, share, parameters in parts
-        for inner, term in _terms(name, resolve(name, parameters))
+        for row, (share, full) in zip(rows, weighed, strict=True)
+        for inner, term in _terms(row.name, full, foreground_share)
     ]
-    return Loss(terms, maps=maps)
+    several = sum(name not in MEASURED for name in maps) > 1
+    categorical = several and any(row.categorical for row in rows)
+    return MapLoss(terms, maps=maps, categorical=categorical, map_weight=map_weight)
 
 
-def _terms(name: str, full: Mapping[str, Any]) -> Terms:
+def _require_scales_only(parts: Sequence[Part], maps: Sequence[str]) -> None:
+    """Refuse what a feature pyramid's four sizes cannot learn."""
+    other = next((name for name, _, _ in parts if find_row(name).takes != "scales"), None)
+    if other is not None:
+        cure = "use losses that take the same output"
+        raise RecipeError(f"{other!r} takes maps, the other parts take scales", where="loss.parts", cure=cure)
+    if tuple(maps) != ("foreground",):
+        cure = 'use kind = "foreground", or another loss'
+        raise RecipeError(f"{parts[0][0]!r} learns one map, not {', '.join(maps)}", where="target.kind", cure=cure)
+
+
+def _terms(name: str, full: Mapping[str, Any], foreground_share: float | None) -> Terms:
     """Give the weighted terms of one row of the catalogue, with all its parameters."""
-    overlap = {"smoothing": full["smoothing"], "reduction": "batch"}
+    overlap = {key: full[key] for key in ("smoothing", "reduction") if key in full}
     match name:
+        case "bce":
+            return [(1.0, CrossEntropy(clip=full["clip"]))]
+        case "weighted_bce":
+            weights = _class_weights(full, foreground_share)
+            return [(1.0, CrossEntropy(**weights._asdict(), clip=full["clip"]))]
+        case "cross_entropy":
+            return [(1.0, CategoricalCrossEntropy())]
         case "dice":
             return [(1.0, Overlap.dice(**overlap))]
+        case "jaccard":
+            return [(1.0, Overlap.jaccard(**overlap))]
+        case "tversky":
+            return [(1.0, Overlap.tversky(fp_weight=full["fp_weight"], fn_weight=full["fn_weight"], **overlap))]
+        case "focal":
+            return [(1.0, Focal(gamma=full["gamma"], alpha=full["alpha"]))]
         case "bce_dice":
             share = full["dice_share"]
             return [(share, Overlap.dice(**overlap)), (1.0 - share, CrossEntropy())]
         case "dice_focal":
+            # MONAI's DiceFocalLoss without `sigmoid` trains its Dice on raw logits; here the sum is made of its parts
             share = full["dice_share"]
             return [(share, Overlap.dice(**overlap)), (1.0 - share, Focal(gamma=full["gamma"]))]
-        case "tversky":
-            weights = {"fp_weight": full["fp_weight"], "fn_weight": full["fn_weight"]}
-            return [(1.0, Overlap.tversky(**weights, **overlap))]
+        case "dice_ce":
+            return [(full["dice_weight"], Overlap.dice(**overlap)), (full["ce_weight"], CategoricalCrossEntropy())]
     raise AssertionError(name)
+
+
+def _class_weights(full: Mapping[str, Any], foreground_share: float | None) -> ClassWeights:
+    """Give the weights of cell and background that the row's `class_weights` asks for."""
+    if full["class_weights"] == "fixed":
+        return ClassWeights(positive=full["positive_weight"], negative=full["negative_weight"])
+    if foreground_share is None:
+        raise ValueError(f"class_weights = {full['class_weights']!r} needs the share of cell pixels in training")
+    by_share = {"shares": shares_as_weights, "ratio": ratio_as_weights}[full["class_weights"]]
+    return by_share(foreground_share, factor=full["factor"])

@@ -20,12 +20,12 @@ def at_size_of(output: Tensor, full: Tensor) -> Tensor:
     ValueError
         `output` holds another number of images, or is larger than `full`.
     """
-    size = output.shape[-2:]
+    size = (output.shape[-2], output.shape[-1])
     fits = output.ndim == full.ndim == 4 and output.shape[0] == full.shape[0]
     if not fits or size[0] > full.shape[-2] or size[1] > full.shape[-1]:
         raise ValueError(f"the output is {tuple(output.shape)}, the target or weight is {tuple(full.shape)}")
     full = full.to(output.dtype)
-    return full if full.shape[-2:] == size else adaptive_avg_pool2d(full, tuple(size))
+    return full if full.shape[-2:] == size else adaptive_avg_pool2d(full, size)
 
 
 def weighted_mean(values: Tensor, weight: Tensor | None) -> Tensor:
