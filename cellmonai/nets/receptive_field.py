@@ -7,6 +7,22 @@ import copy
 import torch
 from torch import nn
 
+from cellmonai.nets.fpn import MaskLogits
+
+# act on every pixel by itself, so that they cannot carry influence further
+_POINTWISE = (
+    nn.BatchNorm2d,
+    nn.Dropout,
+    nn.Dropout2d,
+    nn.ELU,
+    nn.LeakyReLU,
+    nn.PReLU,
+    nn.ReLU,
+    nn.Sigmoid,
+    nn.Softplus,
+    MaskLogits,
+)
+
 
 def structural_radius_px(net: nn.Module, *, channels: int, divisor: int, length: int = 1280) -> int:
     """Measure the receptive-field radius of a network in px.
@@ -37,8 +53,8 @@ def structural_radius_px(net: nn.Module, *, channels: int, divisor: int, length:
 def _linearise(module: nn.Module) -> None:
     for name, child in module.named_children():
         if isinstance(child, nn.MaxPool2d):
-            setattr(module, name, nn.AvgPool2d(child.kernel_size, child.stride))
-        elif isinstance(child, (nn.ReLU, nn.LeakyReLU, nn.PReLU, nn.Sigmoid, nn.Dropout, nn.BatchNorm2d)):
+            setattr(module, name, nn.AvgPool2d(child.kernel_size, child.stride, child.padding))
+        elif isinstance(child, _POINTWISE):
             setattr(module, name, nn.Identity())
         else:
             _linearise(child)
