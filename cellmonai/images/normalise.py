@@ -19,17 +19,18 @@ Method = Literal["percentile", "range", "zscore", "none"]
 
 @dataclass(frozen=True, slots=True)
 class Scaling:
-    """`(value - offset) / scale`, one pair of numbers per channel."""
+    """`(value - offset) / scale`, one pair of numbers per channel, with `clip` cut to 0 to 1."""
 
     offset: tuple[float, ...]
     scale: tuple[float, ...]
+    clip: bool = False
 
     def apply(self, image: NDArray[Any]) -> NDArray[np.float32]:
         """Scale an image (C, Y, X) of any dtype; gives float32 of the same shape."""
         offset = np.asarray(self.offset, np.float32)[:, None, None]
         inverse = np.asarray([1.0 / s for s in self.scale], np.float32)[:, None, None]
         scaled: NDArray[np.float32] = (image.astype(np.float32) - offset) * inverse
-        return scaled
+        return scaled.clip(0.0, 1.0, out=scaled) if self.clip else scaled
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +40,13 @@ class Normalisation:
     `percentile` maps the percentiles `low` and `high` of each channel to 0 and 1, without clipping; where they are
     equal, the greatest value takes the place of the higher one. `range` does the same with the intensities `low` and
     `high` themselves; `zscore` gives mean 0 and standard deviation 1; `none` leaves the values as they are.
+    With `clip` what is below 0 or above 1 afterwards is cut off.
     """
 
     method: Method = "percentile"
     low: float = 1.0
     high: float = 99.8
+    clip: bool = False
 
     def scaling_for(self, image: NDArray[Any]) -> Scaling:
         """Find the scaling of an image (C, Y, X).
@@ -51,7 +54,7 @@ class Normalisation:
         A constant channel is only shifted, so that an empty image stays flat instead of being divided by zero.
         """
         channels = [self._one_channel(channel) for channel in image]
-        return Scaling(tuple(o for o, _ in channels), tuple(s for _, s in channels))
+        return Scaling(tuple(o for o, _ in channels), tuple(s for _, s in channels), self.clip)
 
     def _one_channel(self, channel: NDArray[Any]) -> tuple[float, float]:
         match self.method:

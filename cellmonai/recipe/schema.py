@@ -119,6 +119,7 @@ class Normalise(Strict):
     )
     low: float = Field(default=1.0, description="percentile, or intensity with method range, that becomes 0")
     high: float = Field(default=99.8, description="percentile, or intensity with method range, that becomes 1")
+    clip: bool = Field(default=False, description="whether what is then below 0 or above 1 is cut off")
     scope: Literal["image"] = Field(default="image", description="what the percentiles are taken from")
 
     @model_validator(mode="after")
@@ -127,6 +128,8 @@ class Normalise(Strict):
         if self.method in ("zscore", "none"):
             if given:
                 raise problem(min(given), f"method {self.method!r} has no {min(given)}", "take it out")
+            if self.clip:
+                raise problem("clip", f"method {self.method!r} does not aim at 0 to 1", "take clip out")
             return self
         if self.method == "range" and len(given) < 2:
             raise problem("method", "method 'range' needs low and high", "add both, such as low = 0 and high = 255")

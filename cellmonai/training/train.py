@@ -14,6 +14,7 @@ from cellmonai.data.dataset import Learnt, learnt
 from cellmonai.inference.predictor import Predictor
 from cellmonai.instances.settings import InstanceSettings
 from cellmonai.losses.build import Loss, build_loss
+from cellmonai.losses.catalogue import find_row as find_loss
 from cellmonai.losses.targets import target_maps
 from cellmonai.nets.catalogue import build, describe, find_row
 from cellmonai.training.course import Best, Course, Epoch, attach_handlers
@@ -109,7 +110,7 @@ def maps_of(recipe: Recipe) -> tuple[str, ...]:
 
 def activation_of(recipe: Recipe) -> Literal["sigmoid", "categorical"]:
     """Give how a recipe's network is read: classes that exclude one another where a loss taught them so."""
-    taught = any(name == "cross_entropy" for name, _, _ in recipe.loss.summed)
+    taught = any(find_loss(name).categorical for name, _, _ in recipe.loss.summed)
     return "categorical" if taught and recipe.target.kind == "foreground+border" else "sigmoid"
 
 

@@ -25,8 +25,9 @@ from cellmonai.nets.catalogue import describe
 from cellmonai.recipe.write import resolved_toml
 from cellmonai.report.csv import write_csv
 from cellmonai.report.curves import write_curves
+from cellmonai.training.artefacts import artefact_factors
 from cellmonai.training.course import history_columns
-from cellmonai.training.train import Trained, train
+from cellmonai.training.train import Trained, activation_of, maps_of, train
 from cellmonai.workflows.recipe import find_selected, open_recipe, split_selected
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def fit(
     _note_split(split, loaded.recipe.data, reporter)
     with folder_lock(run), stop_wish() as wish:
         loader = SampleLoader(
-            Normalisation(loaded.recipe.normalise.method, loaded.recipe.normalise.low, loaded.recipe.normalise.high),
+            _normalisation(loaded.recipe),
             channels=loaded.recipe.data.channels,
             axes=loaded.recipe.data.axes,
             pixel_size_um=loaded.recipe.data.pixel_size_um,
@@ -107,9 +108,23 @@ def fit(
         _note_input(loader, train_samples, reporter)
         wish.check("nothing was written")
         reporter.note(f"training {loaded.recipe.network.name} on {chosen.name} ({chosen.reason})")
-        trained = train(
-            loaded.recipe, train_samples, validation_samples, device=chosen.name, reporter=reporter, wish=wish
+        factors = artefact_factors(
+            loaded.recipe,
+            train_samples,
+            normalisation=loader.normalisation,
+            device=chosen.name,
+            reporter=reporter,
         )
+        with loaded.located():
+            trained = train(
+                loaded.recipe,
+                train_samples,
+                validation_samples,
+                device=chosen.name,
+                reporter=reporter,
+                wish=wish,
+                factors=factors,
+            )
         example = (split.test or split.validation)[0]
         card = _card(loaded, loader, trained, [*train_samples, *validation_samples])
         record.facts = _facts(loaded, trained, split, chosen.name)
@@ -117,6 +132,11 @@ def fit(
 
 
 _OUTPUTS = ("recipe.toml", "history.csv", "curves.png", "model.safetensors", "run.json")
+
+
+def _normalisation(recipe: Recipe) -> Normalisation:
+    wanted = recipe.normalise
+    return Normalisation(wanted.method, wanted.low, wanted.high, wanted.clip)
 
 
 def _note_split(split: Split, data: Data, reporter: Reporter) -> None:
@@ -154,6 +174,8 @@ def _card(loaded: LoadedRecipe, loader: SampleLoader, trained: Trained, samples:
         tile_exact=network.tile_exact,
         pixel_size_um=facts.pixel_size_um,
         object_diameter_px=median_diameter_px(samples),
+        outputs=maps_of(recipe),
+        activation=activation_of(recipe),
         recipe_digest=loaded.digest,
         data_fingerprint=_fingerprint(samples),
         versions=versions(),

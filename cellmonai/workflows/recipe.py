@@ -19,6 +19,7 @@ from cellmonai.recipe.json_schema import recipe_json_schema
 from cellmonai.recipe.load import LoadedRecipe, load_recipe
 from cellmonai.recipe.schema import Loss, Network
 from cellmonai.recipe.write import digest_of, recipe_document
+from cellmonai.workflows.recipe_parts import require_fitting_parts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -101,13 +102,11 @@ def open_recipe(path: Path, overrides: Sequence[str] = ()) -> LoadedRecipe:
     recipe = loaded.recipe
     with loaded.located():
         network = networks.resolve(recipe.network.name, recipe.network.parameters)
-        loss = losses.resolve(recipe.loss.name, recipe.loss.parameters)
         divisor = networks.describe(recipe.network.name, network).divisor
+        loss = _filled_loss(recipe.loss)
     _require_fitting_patch(loaded, divisor)
-    filled = {
-        "network": Network.model_validate({"name": recipe.network.name, **network}),
-        "loss": Loss.model_validate({"name": recipe.loss.name, **loss}),
-    }
+    require_fitting_parts(loaded)
+    filled = {"network": Network.model_validate({"name": recipe.network.name, **network}), "loss": loss}
     recipe = recipe.model_copy(update=filled)
     return replace(loaded, recipe=recipe, digest=digest_of(recipe))
 
@@ -215,15 +214,36 @@ def _require_fitting_patch(loaded: LoadedRecipe, divisor: int) -> None:
         raise loaded.error("sampling.patch", what, f"use {max(2, round(patch / divisor)) * divisor}")
 
 
+def _filled_loss(loss: Loss) -> Loss:
+    """Write out the parameters of a loss, or of every part of a sum."""
+    if not loss.parts:
+        return Loss.model_validate({"name": loss.name, **losses.resolve(loss.name, loss.parameters)})
+    parts = [
+        {
+            "name": part.name,
+            "weight": part.weight,
+            **losses.resolve(part.name, part.parameters, section=f"loss.parts.{index}"),
+        }
+        for index, part in enumerate(loss.parts)
+    ]
+    return Loss.model_validate({"name": loss.name, "parts": parts})
+
+
 def _rows(loaded: LoadedRecipe, prefix: str, model: Any) -> list[ResolvedValue]:  # noqa: ANN401 - a section
     rows: list[ResolvedValue] = []
     for name, value in model:
         key = f"{prefix}.{name}"
         if hasattr(value, "model_fields_set"):
             rows += _rows(loaded, key, value)
+        elif isinstance(value, tuple) and value and hasattr(value[0], "model_fields_set"):
+            rows += [_table_row(loaded, f"{key}.{index}", entry) for index, entry in enumerate(value)]
         else:
             rows.append(ResolvedValue(key, value, loaded.source_of(key)))
     return rows
+
+
+def _table_row(loaded: LoadedRecipe, key: str, entry: Any) -> ResolvedValue:  # noqa: ANN401 - a phase or part
+    return ResolvedValue(key, entry.model_dump(exclude_none=True), loaded.source_of(key))
 
 
 def _augment_row(loaded: LoadedRecipe, index: int, step: Any) -> ResolvedValue:  # noqa: ANN401 - an augmentation

@@ -39,3 +39,14 @@ def test_zscore_gives_mean_0_and_deviation_1() -> None:
     scaled = Normalisation("zscore").scaling_for(image).apply(image)
     assert scaled.mean() == pytest.approx(0, abs=1e-4)
     assert scaled.std() == pytest.approx(1, abs=1e-4)
+
+
+def test_a_clipped_stretch_ends_at_0_and_1_and_a_constant_frame_is_0() -> None:
+    frame = np.arange(1000, dtype=np.uint16).reshape(1, 25, 40)
+    stretch = Normalisation("percentile", 2.0, 98.0, clip=True)
+    scaled = stretch.scaling_for(frame).apply(frame)
+    low, high = np.percentile(frame, (2, 98))
+    np.testing.assert_allclose(scaled, np.clip((frame - low) / (high - low), 0, 1), atol=1e-6)
+    assert (scaled.min(), scaled.max()) == (0.0, 1.0)
+    constant = np.full((1, 8, 8), 700, np.uint16)
+    assert not stretch.scaling_for(constant).apply(constant).any()

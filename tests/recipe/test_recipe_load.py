@@ -239,8 +239,8 @@ def test_every_section_can_be_filled_in() -> None:
             id="areas crossed",
         ),
         pytest.param(
-            "[[augment]]\nname = 'RandFlip'\n[[augment]]\nname = 'RandElastic'",
-            "recipe.toml:6 augment.1.name: unknown augmentation 'RandElastic'; did you mean 'Rand2DElastic'?",
+            "[[augment]]\nname = 'RandFlip'\n[[augment]]\nname = 'Rand2DElastik'",
+            "recipe.toml:6 augment.1.name: unknown augmentation 'Rand2DElastik'; did you mean 'Rand2DElastic'?",
             id="unknown augmentation",
         ),
         pytest.param(

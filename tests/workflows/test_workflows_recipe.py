@@ -132,7 +132,7 @@ def test_few_images_are_warned_of(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("override", "sentence"),
     [
-        pytest.param("network.name=unet", "--set network.name: unknown network 'unet'; did you mean", id="network"),
+        pytest.param("network.name=unnet", "--set network.name: unknown network 'unnet'; did you mean", id="network"),
         pytest.param(
             "network.widht=8", "--set network.widht: basic_unet has no parameter 'widht'; did", id="parameter"
         ),
