@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import tifffile
-from numpy.typing import NDArray
 from painting import Disc, paint
 from PIL import Image
 
@@ -20,6 +20,9 @@ from cellmonai.workflows.counting.settings import CountSettings
 from cellmonai.workflows.fit import fit
 from cellmonai.workflows.infer import infer
 from cellmonai.workflows.inferring.settings import InferSettings
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 FOLDER = Path(__file__).parents[2] / "recipes"
 RECIPES = sorted(path.name for path in FOLDER.glob("*.toml"))
