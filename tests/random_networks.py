@@ -49,11 +49,11 @@ def random_network(name: str = "basic_unet", *, seed: int = 0, channels: int = 1
 
 def write_random_model(path: Path, *, channels: int = 1, seed: int = 0, **card: object) -> Path:
     """Write a model file of an AttentionUnet, whose small radius keeps windows small; `card` replaces entries."""
-    parameters = resolve("attention_unet", {"width": 4})
-    facts = describe("attention_unet", parameters)
+    parameters = resolve("monai_attention_unet", {"width": 4})
+    facts = describe("monai_attention_unet", parameters)
     names = ("nuclei", "membrane", "other")[:channels]
     values: dict[str, Any] = {
-        "network": "attention_unet",
+        "network": "monai_attention_unet",
         "parameters": parameters,
         "channels": channels,
         "channel_names": names,
@@ -63,6 +63,6 @@ def write_random_model(path: Path, *, channels: int = 1, seed: int = 0, **card: 
         "divisor": facts.divisor,
         "tile_exact": facts.tile_exact,
     }
-    net = random_network("attention_unet", seed=seed, channels=channels)
+    net = random_network("monai_attention_unet", seed=seed, channels=channels)
     write_model(path, ModelCard(**(values | card)), tensors_of(net), overwrite=True)
     return path

@@ -51,7 +51,7 @@ def test_the_plain_command_says_what_it_did_and_what_comes_next() -> None:
     result = infer("x.tif")
     assert result.exit_code == 0, result.output
     assert result.stdout.startswith("1 mask in masks (0.0144 Mpx in ")
-    assert "model: runs/first/model.safetensors (the only run); network: attention_unet" in result.stderr
+    assert "model: runs/first/model.safetensors (the only run); network: monai_attention_unet" in result.stderr
     assert "running on cpu (" in result.stderr
     assert "1 image, 0.0144 Mpx, in 1 window of up to 120 x 120 px (exact)" in result.stderr
     assert result.stderr.rstrip().endswith("cellmonai count masks")

@@ -14,7 +14,7 @@ def norms(net: nn.Module) -> int:
     return sum(isinstance(module, nn.BatchNorm2d) for module in net.modules())
 
 
-@pytest.mark.parametrize("name", ["basic_unet", "attention_unet"])
+@pytest.mark.parametrize("name", ["basic_unet", "monai_attention_unet"])
 def test_a_folded_network_has_no_batch_norms_and_the_same_logits(name: str) -> None:
     net = random_network(name).double()
     image = torch.randn(1, 1, 64, 64, dtype=torch.float64)

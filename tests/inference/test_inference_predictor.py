@@ -32,7 +32,7 @@ def image(*shape: int) -> NDArray[np.float32]:
 
 
 def test_probabilities_have_the_shape_of_the_image() -> None:
-    maps = Predictor(random_network("attention_unet"), **FACTS).predict(image(1, 33, 57))
+    maps = Predictor(random_network("monai_attention_unet"), **FACTS).predict(image(1, 33, 57))
     assert maps.shape == (1, 33, 57)
     assert maps.dtype == np.float32
     assert 0 <= maps.min() < 0.1
@@ -41,32 +41,32 @@ def test_probabilities_have_the_shape_of_the_image() -> None:
 
 @pytest.mark.parametrize("side", [1, 7, 16, 17])
 def test_images_of_any_size_are_done(side: int) -> None:
-    assert Predictor(random_network("attention_unet"), **FACTS).predict(image(1, side, 1)).shape == (1, side, 1)
+    assert Predictor(random_network("monai_attention_unet"), **FACTS).predict(image(1, side, 1)).shape == (1, side, 1)
 
 
 def test_the_image_is_left_as_it_was() -> None:
     given = image(1, 60, 60)
     before = given.copy()
-    Predictor(random_network("attention_unet"), **FACTS).predict(given)
+    Predictor(random_network("monai_attention_unet"), **FACTS).predict(given)
     assert np.array_equal(given, before)
 
 
 def test_windows_and_their_pixels_are_told() -> None:
     told: list[float] = []
-    predictor = Predictor(random_network("attention_unet"), **FACTS, window=104)
+    predictor = Predictor(random_network("monai_attention_unet"), **FACTS, window=104)
     predictor.predict(image(1, 150, 203), after_window=told.append)
     assert len(told) == predictor.plan((1, 150, 203)).windows == 18
     assert sum(told) == 150 * 203
 
 
 def test_a_finished_network_and_one_in_training_give_the_same_to_the_fifth_place() -> None:
-    net, given = random_network("attention_unet"), image(1, 90, 90)
+    net, given = random_network("monai_attention_unet"), image(1, 90, 90)
     finished, training = Predictor(net, **FACTS), Predictor.for_training(net, **FACTS)
     assert np.abs(finished.predict(given) - training.predict(given)).max() < 1e-5
 
 
 def test_a_predictor_for_training_follows_the_network_and_keeps_its_modes() -> None:
-    net, given = random_network("attention_unet").train(), image(1, 90, 90)
+    net, given = random_network("monai_attention_unet").train(), image(1, 90, 90)
     frozen = next(module for module in net.modules() if isinstance(module, nn.BatchNorm2d)).eval()
     finished, training = Predictor(net, **FACTS), Predictor.for_training(net, **FACTS)
     before = finished.predict(given), training.predict(given)
@@ -80,7 +80,7 @@ def test_a_predictor_for_training_follows_the_network_and_keeps_its_modes() -> N
 
 
 def test_predicting_draws_no_random_numbers_and_changes_no_statistics() -> None:
-    net = random_network("attention_unet").train()
+    net = random_network("monai_attention_unet").train()
     statistics = [buffer.clone() for buffer in net.buffers()]
     before = torch.get_rng_state()
     Predictor.for_training(net, **FACTS).predict(image(1, 90, 90))
@@ -89,7 +89,7 @@ def test_predicting_draws_no_random_numbers_and_changes_no_statistics() -> None:
 
 
 def test_the_same_image_gives_the_same_bits_twice() -> None:
-    predictor, given = Predictor(random_network("attention_unet"), **FACTS, window=104), image(1, 150, 203)
+    predictor, given = Predictor(random_network("monai_attention_unet"), **FACTS, window=104), image(1, 150, 203)
     assert np.array_equal(predictor.predict(given), predictor.predict(given))
 
 
@@ -123,7 +123,7 @@ def test_memory_that_runs_out_is_an_error_with_a_cure() -> None:
 
 def test_bf16_gives_nearly_the_same_where_it_can_be_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
-    net, given = random_network("attention_unet"), image(1, 64, 64)
+    net, given = random_network("monai_attention_unet"), image(1, 64, 64)
     exact = Predictor(net, **FACTS).predict(given)
     rounded = Predictor(net, **FACTS, precision="bf16").predict(given)
     assert 0 < np.abs(exact - rounded).max() < 0.5

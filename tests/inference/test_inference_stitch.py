@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 CPU = Device("cpu", "tests")
 BASIC = describe("basic_unet", {})
-ATTENTION = describe("attention_unet", {})
+ATTENTION = describe("monai_attention_unet", {})
+ROUNDING = 1e-12  # in float64; some processors sum a convolution in another order for another width
 
 
 @pytest.fixture(autouse=True)
@@ -71,19 +72,19 @@ def whole(engine: TorchEngine, image: NDArray[np.floating], divisor: int) -> NDA
         pytest.param(256, (272, 299), id="windows in both directions"),
     ],
 )
-def test_exact_windows_of_a_basic_unet_equal_the_whole_image_bit_for_bit(window: int, shape: tuple[int, int]) -> None:
+def test_exact_windows_of_a_basic_unet_equal_the_whole_image_but_for_rounding(window: int, shape: tuple[int, int]) -> None:
     engine, image = engine_of(random_network(width=2).double()), noise(shape)
     lattice = make_lattice(shape, window=window, halo=BASIC.radius_px, divisor=BASIC.divisor)
     assert len(lattice.windows) > 1
-    assert np.array_equal(stitched(engine, image, lattice), whole(engine, image, BASIC.divisor))
+    assert np.abs(stitched(engine, image, lattice) - whole(engine, image, BASIC.divisor)).max() < ROUNDING
 
 
 @pytest.mark.parametrize("window", [104, 152])
-def test_exact_windows_of_an_attention_unet_equal_the_whole_image_bit_for_bit(window: int) -> None:
-    engine, image = engine_of(random_network("attention_unet", width=2).double()), noise((97, 301))
+def test_exact_windows_of_an_attention_unet_equal_the_whole_image_but_for_rounding(window: int) -> None:
+    engine, image = engine_of(random_network("monai_attention_unet", width=2).double()), noise((97, 301))
     lattice = make_lattice((97, 301), window=window, halo=ATTENTION.radius_px, divisor=ATTENTION.divisor)
     assert len(lattice.windows) > 1
-    assert np.array_equal(stitched(engine, image, lattice), whole(engine, image, ATTENTION.divisor))
+    assert np.abs(stitched(engine, image, lattice) - whole(engine, image, ATTENTION.divisor)).max() < ROUNDING
 
 
 @pytest.mark.parametrize("window", [256, 384, 512])
@@ -120,7 +121,7 @@ def test_a_border_padded_further_than_the_image_gives_another_result() -> None:
     wider = make_lattice((32, 632), window=256, halo=BASIC.radius_px, divisor=BASIC.divisor)
     windows = tuple(replace(w, pad=(0, max(w.read.col1 - 600, 0))) for w in wider.windows)
     beyond = replace(wider, windows=windows, shape=(32, 600))
-    assert not np.array_equal(stitched(engine, image, beyond), whole(engine, image, BASIC.divisor))
+    assert np.abs(stitched(engine, image, beyond) - whole(engine, image, BASIC.divisor)).max() > 1e6 * ROUNDING
 
 
 def test_the_last_row_and_column_are_repeated_beyond_the_image() -> None:
