@@ -1,4 +1,4 @@
-"""MONAI's dictionary transforms as a recipe names them, with the choices settled that would spoil masks or counts.
+"""Random transforms of crops as a recipe names them, with the choices settled that would spoil masks or counts.
 
 Crops are dictionaries with `image` (C, Y, X) float32, `target` (K, Y, X) float32 and, where the loss is weighted,
 `weight` (1, Y, X) float32. All pass every spatial transform in one call: the image interpolated, the target by nearest
@@ -26,6 +26,17 @@ from monai.transforms import (
     RandZoomd,
 )
 
+from cellmonai.data.transforms.affine_shear import RandAffineSheard
+from cellmonai.data.transforms.box_blur import RandBoxBlurd
+from cellmonai.data.transforms.contrast_brightness import RandContrastBrightnessd
+from cellmonai.data.transforms.distractors import RandDistractorsd
+from cellmonai.data.transforms.elastic import RandElasticd
+from cellmonai.data.transforms.elastic_grid import RandElasticGridd
+from cellmonai.data.transforms.elastic_seed000 import RandElasticSeed000d
+from cellmonai.data.transforms.morelli2021 import RandMorelli2021d
+from cellmonai.data.transforms.rgb_shift import RandRGBShiftd
+from cellmonai.data.transforms.rotate180 import RandRotate180d
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -34,8 +45,22 @@ _SPATIAL = {"keys": KEYS, "allow_missing_keys": True}
 _IMAGE = {"keys": ("image",)}
 _MODES = ("bilinear", "nearest", "nearest")
 # transforms that move pixels from outside the crop into it: they get a larger crop, so that real pixels come in
-_REACHING = {"RandAffine", "RandZoom", "Rand2DElastic"}
+_REACHING = {"RandAffine", "RandZoom", "Rand2DElastic", "RandElastic", "RandElasticGrid", "RandAffineShear"}
 _MARGIN = 1.25
+
+# what MONAI does not have; parameters are those of the recipe
+_OWN = {
+    "RandRotate180": RandRotate180d,
+    "RandAffineShear": RandAffineSheard,
+    "RandElastic": RandElasticd,
+    "RandElasticGrid": RandElasticGridd,
+    "RandElasticSeed000": RandElasticSeed000d,
+    "RandContrastBrightness": RandContrastBrightnessd,
+    "RandRGBShift": RandRGBShiftd,
+    "RandBoxBlur": RandBoxBlurd,
+    "RandDistractors": RandDistractorsd,
+    "RandMorelli2021": RandMorelli2021d,
+}
 
 
 def crop_side(steps: Sequence[Mapping[str, Any]], patch: int) -> int:
@@ -57,13 +82,16 @@ def build_augmentation(steps: Sequence[Mapping[str, Any]], *, patch: int) -> Com
     `weight` (1, Y, X), all float32 and of one size.
     """
     transforms = [_build(dict(step)) for step in steps]
-    if crop_side(steps, patch) > patch:
-        transforms.append(CenterSpatialCropd(**_SPATIAL, roi_size=(patch, patch)))
+    reaching = [place for place, step in enumerate(steps, start=1) if step["name"] in _REACHING]
+    if reaching:  # cut as early as can be: what follows costs less, and painted shapes lie in the patch
+        transforms.insert(reaching[-1], CenterSpatialCropd(**_SPATIAL, roi_size=(patch, patch)))
     return Compose(transforms, map_items=False)
 
 
 def _build(step: dict[str, Any]) -> Any:  # noqa: ANN401 - a MONAI transform
     name, prob = step.pop("name"), step.pop("prob")
+    if name in _OWN:
+        return _OWN[name](prob=prob, **step)
     match name:
         case "RandFlip" | "RandRotate90":
             return {"RandFlip": RandFlipd, "RandRotate90": RandRotate90d}[name](**_SPATIAL, prob=prob, **step)

@@ -15,6 +15,7 @@ from cellmonai.images.layouts import find_pairs
 from cellmonai.images.open import open_image
 from cellmonai.losses import catalogue as losses
 from cellmonai.nets import catalogue as networks
+from cellmonai.recipe.augmentations import CAUTIONS
 from cellmonai.recipe.json_schema import recipe_json_schema
 from cellmonai.recipe.load import LoadedRecipe, load_recipe
 from cellmonai.recipe.schema import Loss, Network
@@ -169,6 +170,7 @@ def check_recipe(path: Path, *, overrides: Sequence[str] = (), reporter: Reporte
     split = split_selected(loaded, selected.pairs)
     first = _look_at(loaded, selected.pairs[0])
     _warn_of_small_parts(split, reporter)
+    _warn_of_faulty_steps(loaded, reporter)
     parts = {"train": split.train, "validation": split.validation, "test": split.test}
     group_by = loaded.recipe.data.group_by
     return CheckedRecipe(
@@ -286,6 +288,11 @@ def _warn_of_small_parts(split: Split, reporter: Reporter) -> None:
     for name, part in (("training", split.train), ("validation", split.validation)):
         if len(part) < _FEW_IMAGES:
             reporter.warn("few_images", f"only {_amount(len(part))} for {name}; results will depend on which")
+
+
+def _warn_of_faulty_steps(loaded: LoadedRecipe, reporter: Reporter) -> None:
+    for name in dict.fromkeys(step.name for step in loaded.recipe.augment if step.name in CAUTIONS):
+        reporter.warn("published_fault", f"{name} {CAUTIONS[name]}")
 
 
 def _amount(images: int) -> str:

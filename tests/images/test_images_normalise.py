@@ -16,6 +16,13 @@ def test_percentiles_become_0_and_1_in_every_channel() -> None:
     assert scaled.dtype == np.float32
 
 
+def test_percentiles_are_interpolated_between_the_two_nearest_values_of_the_whole_16_bit_range() -> None:
+    image = np.array([[[0, 100, 200, 300, 65_535]]], np.uint16)
+    scaled = Normalisation("percentile", 2.0, 98.0).scaling_for(image).apply(image).ravel()
+    low, high = 0.08 * 100, 300 + 0.92 * (65_535 - 300)  # rank 4 * 0.02 = 0.08 and 4 * 0.98 = 3.92
+    assert scaled == pytest.approx((image.ravel() - low) / (high - low), abs=1e-6)
+
+
 def test_a_single_cell_on_a_flat_ground_is_scaled_to_1() -> None:
     image = np.zeros((1, 512, 512), np.uint16)
     image[0, 100:120, 100:120] = 4000  # fewer pixels than the upper percentile leaves above it

@@ -129,6 +129,13 @@ def test_few_images_are_warned_of(tmp_path: Path) -> None:
     assert [warning["code"] for warning in checked.warnings] == ["few_images", "few_images"]
 
 
+def test_steps_that_reproduce_a_published_fault_are_warned_of_once(root: Path) -> None:
+    checked = check(root, 'augment=[{name="RandElasticSeed000"}, {name="RandElasticSeed000"}, {name="RandFlip"}]')
+    messages = [warning["message"] for warning in checked.warnings if warning["code"] == "published_fault"]
+    assert len(messages) == 1
+    assert "RandElasticSeed000 moves pixels by about 180 px" in str(messages[0])
+
+
 @pytest.mark.parametrize(
     ("override", "sentence"),
     [

@@ -1,0 +1,1 @@
+"""Random transforms of crops that MONAI does not have, one to a file."""
