@@ -27,7 +27,7 @@ class MapLoss(nn.Module):
     """A weighted sum of terms on the logits of a network's maps; gives a scalar.
 
     The terms take all maps that are classes, as foreground and border, and average over them. Maps that hold amounts,
-    as distance and centre, cost the squared error of their sigmoid, multiplied by `map_weight`.
+    as distance and centre, come last and cost the squared error of their sigmoid, multiplied by `map_weight`.
 
     `activation` says how logits become maps: "sigmoid" of each, or "categorical" where classes exclude one another;
     then the network's logits are those of interior and border, and `map_logits` turns them into logits of the maps.
@@ -40,8 +40,9 @@ class MapLoss(nn.Module):
         self.shares = [share for share, _ in terms]
         self.terms = nn.ModuleList(term for _, term in terms)
         self.maps = tuple(maps)
-        self.classes = [place for place, name in enumerate(maps) if name not in MEASURED]
-        self.measured = [place for place, name in enumerate(maps) if name in MEASURED]
+        self.classes = sum(name not in MEASURED for name in maps)
+        if self.classes == 0 or not MEASURED.issuperset(maps[self.classes :]):
+            raise ValueError(f"maps are {', '.join(maps)}, expected classes first and at least one")
         self.activation = "categorical" if categorical else "sigmoid"
         self.map_weight, self.squared_error = map_weight, SquaredError()
 
@@ -63,9 +64,9 @@ class MapLoss(nn.Module):
         logits = _summable(output)
         target = at_size_of(logits, target)
         weight = None if weight is None else at_size_of(logits, weight)
-        total = self._of_classes(logits[:, self.classes], target[:, self.classes], weight)
-        if self.measured:
-            error = self.squared_error(logits[:, self.measured], target[:, self.measured], weight)
+        total = self._of_classes(logits[:, : self.classes], target[:, : self.classes], weight)
+        if self.classes < len(self.maps):
+            error = self.squared_error(logits[:, self.classes :], target[:, self.classes :], weight)
             total = total + self.map_weight * error
         return total
 
@@ -84,8 +85,7 @@ class MapLoss(nn.Module):
         """
         output = torch.logit(probabilities, eps=_CLOSEST_TO_CERTAIN)
         if self.activation == "categorical":
-            output = output.clone()
-            output[:, self.classes] = class_logits(probabilities[:, self.classes], least=_CLOSEST_TO_CERTAIN)
+            output[:, : self.classes] = class_logits(probabilities[:, : self.classes], least=_CLOSEST_TO_CERTAIN)
         return self.forward(output, target, weight)
 
 
