@@ -26,6 +26,20 @@ def random_network(name: str = "basic_unet", *, seed: int = 0, channels: int = 1
         net = basic_unet(channels=channels, outputs=1, width=width, dropout=0.0)
     else:
         net = monai_attention_unet(channels=channels, outputs=1, width=width, levels=4, dropout=0.0)
+    randomise(net)
+    head = [module for module in net.eval().modules() if isinstance(module, nn.Conv2d)][-1]
+    with torch.inference_mode():
+        logits = net(torch.randn(1, channels, 96, 96))
+        mean, scale = float(logits.mean()), 2.0 / float(logits.std())
+    assert head.bias is not None
+    with torch.no_grad():
+        head.weight *= scale
+        head.bias.sub_(mean).mul_(scale)
+    return net
+
+
+def randomise(net: nn.Module) -> None:
+    """Give convolutions random weights and batch norms random statistics, as training would."""
     for module in net.modules():
         if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
@@ -36,15 +50,6 @@ def random_network(name: str = "basic_unet", *, seed: int = 0, channels: int = 1
             nn.init.uniform_(module.running_var, 0.3, 1.0)
             nn.init.uniform_(module.weight, 0.6, 1.4)
             nn.init.normal_(module.bias, std=0.2)
-    head = [module for module in net.eval().modules() if isinstance(module, nn.Conv2d)][-1]
-    with torch.inference_mode():
-        logits = net(torch.randn(1, channels, 96, 96))
-        mean, scale = float(logits.mean()), 2.0 / float(logits.std())
-    assert head.bias is not None
-    with torch.no_grad():
-        head.weight *= scale
-        head.bias.sub_(mean).mul_(scale)
-    return net
 
 
 def write_random_model(path: Path, *, channels: int = 1, seed: int = 0, **card: object) -> Path:

@@ -62,7 +62,7 @@ class Parameter:
         """Say what was expected, or nothing when the value fits."""
         if self.choices:
             fits = any(type(choice) is type(value) and choice == value for choice in self.choices)
-            return "" if fits else f"expected one of {', '.join(map(repr, self.choices))}"
+            return "" if fits else f"expected one of {', '.join(map(_as_in_toml, self.choices))}"
         if not isinstance(self.default, tuple):
             return self._misfit_of_number(value)
         if not isinstance(value, (list, tuple)) or len(value) != 2:
@@ -84,6 +84,10 @@ class Parameter:
         if math.isinf(self.low):
             return f"{self.high:g} or less"
         return f"{self.low:g} to {self.high:g}"
+
+
+def _as_in_toml(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else repr(value)
 
 
 ParameterTable = Mapping[str, Mapping[str, Parameter]]

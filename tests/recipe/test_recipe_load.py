@@ -66,7 +66,7 @@ def test_every_section_can_be_filled_in() -> None:
         low = 0
         high = 255
         [network]
-        name = "attention_unet"
+        name = "monai_attention_unet"
         levels = 3
         [loss]
         name = "tversky"

@@ -79,7 +79,7 @@ def calibration(
 def write_card(path: Path, block: object, **card: object) -> Path:
     """A model file whose tensors nobody will run."""
     values: dict[str, Any] = {
-        "network": "attention_unet",
+        "network": "monai_attention_unet",
         "parameters": {},
         "channels": 1,
         "channel_names": ("nuclei",),

@@ -422,7 +422,7 @@ def calibrated(folder: Path) -> Path:
     how: dict[str, str | bool] = {"stitch": "exact", "invert": False}
     block = make_calibration(images, phi=0.05, operating_point=point.as_json(), inference=how)
     card = ModelCard(
-        network="attention_unet",
+        network="monai_attention_unet",
         parameters={},
         channels=1,
         channel_names=("nuclei",),
