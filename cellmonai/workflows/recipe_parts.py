@@ -33,5 +33,3 @@ def require_fitting_parts(loaded: LoadedRecipe) -> None:
             key = f"loss.parts.{index}.name" if recipe.loss.parts else "loss.name"
             what = f"{row.name} gives {_TAKES[row.takes]} in training, and {name} takes {_TAKES[takes]}"
             raise loaded.error(key, what, f"use {' or '.join(fitting)}")
-    if row.takes == "scales" and recipe.target.weight_map != "none":
-        raise loaded.error("target.weight_map", f"the loss of {row.name} weighs no pixels", "use 'none'")

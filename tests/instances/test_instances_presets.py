@@ -17,7 +17,7 @@ from cellmonai.core.errors import InputError, UsageError
 from cellmonai.instances.components import label_components
 from cellmonai.instances.presets import compact_watershed
 from cellmonai.instances.presets.allureking import smooth_with_cross
-from cellmonai.instances.presets.catalogue import PRESETS, find_preset, run_preset
+from cellmonai.instances.presets.catalogue import OTHER_NAMES, PRESETS, find_preset, run_preset
 from cellmonai.instances.presets.compact_watershed import flood
 from cellmonai.instances.presets.morelli import MORELLI2021, TASHFEEN, cut_compactly
 from cellmonai.instances.presets.peaks import plateau_peaks, spaced_peaks
@@ -278,3 +278,9 @@ def test_plateaus_stay_whole_and_a_flat_image_has_no_peak() -> None:
 def test_values_kept_beside_the_tests_are_those_of_the_oracles(oracle_folder: Path) -> None:
     for name in ("postprocessing.json", "postprocessing_masks.npz", "postprocessing_morelli.npz", "matching.json"):
         assert (FOLDER / name).read_bytes() == (oracle_folder / name).read_bytes()
+
+
+@pytest.mark.parametrize("name", list(OTHER_NAMES))
+def test_short_names_mean_the_same_presets(name: str) -> None:
+    mask = MASKS["specks"]
+    assert np.array_equal(run_preset(name, mask), run_preset(OTHER_NAMES[name], mask))

@@ -160,6 +160,16 @@ _TABLE = (
 PRESETS: Mapping[str, Preset] = MappingProxyType({preset.name: preset for preset in _TABLE})
 """All presets by name."""
 
+OTHER_NAMES: Mapping[str, str] = MappingProxyType(
+    {
+        "seed000_plain": "allureking_plain",
+        "seed000_morph": "allureking_morph",
+        "seed000_watershed": "allureking_watershed",
+        "floodfill": "floodfill_127",
+    }
+)
+"""Short names that comparisons of these systems use, and the presets they mean."""
+
 
 def find_preset(name: str) -> Preset:
     """Look a preset up.
@@ -169,9 +179,10 @@ def find_preset(name: str) -> Preset:
     UsageError
         There is none of this name; the nearest one is suggested.
     """
-    if name not in PRESETS:
+    meant = OTHER_NAMES.get(name, name)
+    if meant not in PRESETS:
         raise UsageError(f"unknown preset {name!r}", where="preset", cure=did_you_mean(name, PRESETS))
-    return PRESETS[name]
+    return PRESETS[meant]
 
 
 def run_preset(
