@@ -15,6 +15,7 @@ from cellmonai.cli.demo import demo
 from cellmonai.cli.evaluate import evaluate
 from cellmonai.cli.fit import fit
 from cellmonai.cli.infer import infer
+from cellmonai.cli.models import models_app
 from cellmonai.cli.recipe import recipe_app
 from cellmonai.core.text import printable
 
@@ -59,6 +60,7 @@ app.command("infer")(infer)
 app.command("count")(count)
 app.command("evaluate")(evaluate)
 app.add_typer(recipe_app, name="recipe")
+app.add_typer(models_app, name="models")
 
 
 def _prepare_streams() -> None:

@@ -43,6 +43,11 @@ class Parameter:
             return tuple(float(end) for end in value)
         return float(value) if isinstance(self.default, float) and isinstance(value, (int, float)) else value
 
+    @property
+    def allowed(self) -> str:
+        """The values allowed, in words: `2 to 512`, `'elu', 'relu'`."""
+        return ", ".join(map(_as_in_toml, self.choices)) or self._bounds()
+
     def as_json_schema(self) -> dict[str, Any]:
         """Give this parameter as JSON Schema."""
         schema: dict[str, Any] = {"description": self.meaning}
@@ -62,7 +67,7 @@ class Parameter:
         """Say what was expected, or nothing when the value fits."""
         if self.choices:
             fits = any(type(choice) is type(value) and choice == value for choice in self.choices)
-            return "" if fits else f"expected one of {', '.join(map(_as_in_toml, self.choices))}"
+            return "" if fits else f"expected one of {self.allowed}"
         if not isinstance(self.default, tuple):
             return self._misfit_of_number(value)
         if not isinstance(value, (list, tuple)) or len(value) != 2:
