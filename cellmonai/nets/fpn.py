@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
 MeanActivation = Literal["relu", "softplus"]
 
-_MAPS = 128
 _LEAST = 1e-6  # least distance of a probability from 0 and 1, so that its logit is finite
 
 
@@ -26,6 +25,7 @@ class CountingFpn(nn.Module):
     Parameters
     ----------
     mean_activation : `relu` as published; `softplus` keeps a gradient where the mask is 0
+    maps : on the way up; the published 128 by default
 
     Notes
     -----
@@ -40,15 +40,16 @@ class CountingFpn(nn.Module):
     Gal 2017, What uncertainties do we need, arXiv:1703.04977.
     """
 
-    def __init__(self, *, channels: int, mean_activation: MeanActivation = "relu") -> None:
+    def __init__(self, *, channels: int, mean_activation: MeanActivation = "relu", maps: int = 128) -> None:
         super().__init__()
         if mean_activation not in {"relu", "softplus"}:
             raise ValueError(f"mean_activation is {mean_activation!r}, expected relu or softplus")
         self.grey = _unit(channels, 1)
-        self.across_eighth = _unit(1, _MAPS)
-        self.across_quarter = _unit(1, _MAPS)
-        self.across_half = _unit(1, _MAPS)
-        self.heads = nn.ModuleList(_Head(mean_activation) for _ in range(4))
+        self.maps = maps
+        self.across_eighth = _unit(1, maps)
+        self.across_quarter = _unit(1, maps)
+        self.across_half = _unit(1, maps)
+        self.heads = nn.ModuleList(_Head(maps, mean_activation) for _ in range(4))
         self.as_logits = MaskLogits()
 
     def forward(self, image: Tensor) -> Tensor | tuple[Tensor, ...]:
@@ -73,7 +74,7 @@ class CountingFpn(nn.Module):
         eighth = _halve(quarter)                                                       # H/8    1
         sixteenth = _halve(eighth)                                                     # H/16   1
         # way up: enlarge, add what comes across
-        sixteenth_up = sixteenth.expand(-1, _MAPS, -1, -1)                             # H/16   128
+        sixteenth_up = sixteenth.expand(-1, self.maps, -1, -1)                         # H/16   128
         eighth_up = _enlarge(sixteenth_up, eighth) + self.across_eighth(eighth)        # H/8    128
         quarter_up = _enlarge(eighth_up, quarter) + self.across_quarter(quarter)       # H/4    128
         half_up = _enlarge(quarter_up, half) + self.across_half(half)                  # H/2    128
@@ -92,20 +93,23 @@ class MaskLogits(nn.Module):
 
 
 class _Head(nn.Module):
-    """128 maps to the mean (N, 1, h, w) and log-variance (N, 1, h, w) of one mask, in one tensor."""
+    """Maps of one size to the mean (N, 1, h, w) and log-variance (N, 1, h, w) of one mask, in one tensor."""
 
-    def __init__(self, mean_activation: MeanActivation) -> None:
+    def __init__(self, channels: int, mean_activation: MeanActivation) -> None:
         super().__init__()
-        self.mean = _tower(nn.ReLU() if mean_activation == "relu" else nn.Softplus())
-        self.log_variance = _tower(nn.LeakyReLU(0.01))
+        self.mean = _tower(channels, nn.ReLU() if mean_activation == "relu" else nn.Softplus())
+        self.log_variance = _tower(channels, nn.LeakyReLU(0.01))
 
     def forward(self, maps: Tensor) -> Tensor:
         return torch.cat([self.mean(maps), self.log_variance(maps)], dim=1)
 
 
-def _tower(last: nn.Module) -> nn.Sequential:
+def _tower(channels: int, last: nn.Module) -> nn.Sequential:
     return nn.Sequential(
-        _unit(_MAPS, 2 * _MAPS), _unit(2 * _MAPS, 2 * _MAPS), nn.Conv2d(2 * _MAPS, 1, 3, padding=1), last
+        _unit(channels, 2 * channels),
+        _unit(2 * channels, 2 * channels),
+        nn.Conv2d(2 * channels, 1, 3, padding=1),
+        last,
     )
 
 
