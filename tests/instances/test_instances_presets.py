@@ -282,5 +282,5 @@ def test_values_kept_beside_the_tests_are_those_of_the_oracles(oracle_folder: Pa
 
 @pytest.mark.parametrize("name", list(OTHER_NAMES))
 def test_short_names_mean_the_same_presets(name: str) -> None:
-    mask = MASKS["specks"]
+    mask = MASKS["random_22_disks"]
     assert np.array_equal(run_preset(name, mask), run_preset(OTHER_NAMES[name], mask))
