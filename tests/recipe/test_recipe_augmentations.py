@@ -102,7 +102,7 @@ def test_a_fitting_value_takes_the_kind_of_the_default(parameter: Parameter, val
         pytest.param(Parameter(1.0, "", high=2.0), 3, "expected 2 or less", id="no lower bound"),
         pytest.param(CHOICE, "c", "expected one of 'a', 'b'", id="unknown word"),
         pytest.param(AXIS, True, "expected one of 0, 1", id="true is not 1"),
-        pytest.param(SWITCH, 1, "expected one of False, True", id="1 is not true"),
+        pytest.param(SWITCH, 1, "expected one of false, true", id="1 is not true"),
     ],
 )
 def test_a_value_that_does_not_fit_is_refused(parameter: Parameter, value: object, message: str) -> None:
