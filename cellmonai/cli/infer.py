@@ -21,6 +21,7 @@ class StitchChoice(StrEnum):
     exact = "exact"
     gaussian = "gaussian"
     constant = "constant"
+    minimum = "minimum"
 
 
 class PrecisionChoice(StrEnum):
@@ -55,7 +56,10 @@ def infer(
     ] = None,
     stitch: Annotated[
         StitchChoice,
-        typer.Option(help="Join windows exactly, or by averaging overlaps; auto is exact where the network allows it."),
+        typer.Option(
+            help="Join windows exactly, by averaging overlaps (gaussian, constant), or by their lowest probability as "
+            "a published tiled network did (minimum); auto is exact where the network allows it."
+        ),
     ] = StitchChoice.auto,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
     precision: Annotated[
@@ -75,7 +79,15 @@ def infer(
     invert: Annotated[bool, typer.Option("--invert", help="Swap bright and dark before the model sees it.")] = False,
     pictures: Annotated[
         str | None,
-        typer.Option(metavar="KINDS", help="overlay (outlines), heatmap (probability), or both with a comma."),
+        typer.Option(
+            metavar="KINDS",
+            help="overlay (outlines), heatmap (probability), attention (of attention gates), uncertainty (where the "
+            "model predicts it), saliency (what a pixel's probability hangs on); several with commas.",
+        ),
+    ] = None,
+    at: Annotated[
+        str | None,
+        typer.Option(metavar="X,Y", help="Pixel that saliency explains. [default: the most probable]"),
     ] = None,
     maps_dtype: Annotated[MapsChoice, typer.Option(help="Number format of the maps on disk.")] = MapsChoice.float16,
     json: Json = False,
@@ -87,7 +99,7 @@ def infer(
     from cellmonai.cli.console import make_reporter
     from cellmonai.core.units import parse_bytes
     from cellmonai.workflows.infer import infer as infer_images
-    from cellmonai.workflows.inferring.settings import InferSettings
+    from cellmonai.workflows.inferring.settings import InferSettings, parse_pixel
 
     settings = InferSettings(
         model=model,
@@ -102,6 +114,7 @@ def infer(
         channels=tuple(channel or ()),
         invert=invert,
         pictures=tuple(dict.fromkeys(word.strip() for word in pictures.split(","))) if pictures else (),
+        at=None if at is None else parse_pixel(at),
         maps_dtype=maps_dtype.value,
         overwrite=overwrite,
     )

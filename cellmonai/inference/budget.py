@@ -5,11 +5,16 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 
+from cellmonai.inference.explain import saliency
+
 if TYPE_CHECKING:
+    from torch import nn
+
     from cellmonai.inference.devices import Device
     from cellmonai.inference.engine import TorchEngine
 
@@ -28,6 +33,14 @@ def window_costs(engine: TorchEngine, *, channels: int, divisor: int) -> tuple[f
     with _LiveBytes() as live:
         outputs = engine.run(torch.zeros(1, channels, side, side)).shape[1]
     return _KERNEL_SHARE * live.peak / side**2, outputs
+
+
+def gradient_costs(net: nn.Module, *, channels: int, divisor: int) -> float:
+    """Estimate the memory that a window takes while a gradient is traced back through it, in bytes per px."""
+    side = 4 * divisor
+    with _LiveBytes() as live:
+        saliency(net, np.zeros((channels, side, side), np.float32), side // 2, side // 2)
+    return float(_KERNEL_SHARE * live.peak / side**2)
 
 
 def device_budget(device: Device) -> int | None:

@@ -51,33 +51,41 @@ class TorchEngine:
         MemoryBudgetError
             The device has too little memory for this window.
         """
-        with _steady(self.net, self._target, self.precision), _memory_errors(window):
+        with _steady(self.net, self._target, self.precision), memory_errors(window):
             moved = window.to(device=self._target, dtype=self._dtype, memory_format=self._layout)
             logits: Tensor = self.net(moved)
             return logits.to(device="cpu", dtype=torch.promote_types(self._dtype, torch.float32))
 
 
 @contextmanager
-def _steady(net: nn.Module, device: torch.device, precision: Precision) -> Iterator[None]:
-    """Keep evaluation mode for the block, whatever mode a network in training has, and repeatable kernels."""
+def evaluating(net: nn.Module) -> Iterator[None]:
+    """Keep evaluation mode for the block, whatever mode a network in training has."""
     modes = [(module, module.training) for module in net.modules()]
     net.eval()
     try:
-        with ExitStack() as stack:
-            stack.enter_context(torch.inference_mode())
-            if device.type == "cuda":  # tf32 would round f32 to 10 bits, and a benchmark choose kernels by chance
-                flags = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
-                stack.enter_context(flags)
-            if precision != "f32":
-                stack.enter_context(torch.autocast(device.type, dtype=_AUTOCAST[precision]))
-            yield
+        yield
     finally:
         for module, training in modes:
             module.training = training
 
 
 @contextmanager
-def _memory_errors(window: Tensor) -> Iterator[None]:
+def _steady(net: nn.Module, device: torch.device, precision: Precision) -> Iterator[None]:
+    """Keep evaluation mode and repeatable kernels for the block."""
+    with ExitStack() as stack:
+        stack.enter_context(evaluating(net))
+        stack.enter_context(torch.inference_mode())
+        if device.type == "cuda":  # tf32 would round f32 to 10 bits, and a benchmark choose kernels by chance
+            flags = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
+            stack.enter_context(flags)
+        if precision != "f32":
+            stack.enter_context(torch.autocast(device.type, dtype=_AUTOCAST[precision]))
+        yield
+
+
+@contextmanager
+def memory_errors(window: Tensor) -> Iterator[None]:
+    """Turn a lack of memory for a window (1, C, h, w) into an error with a cure."""
     try:
         yield
     except RuntimeError as error:  # torch.OutOfMemoryError is one; the CPU allocator raises a plain one

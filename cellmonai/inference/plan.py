@@ -7,6 +7,7 @@ from typing import Literal
 
 from cellmonai.core.errors import MemoryBudgetError, UsageError
 from cellmonai.core.units import readable_bytes
+from cellmonai.inference.tiling import PUBLISHED_TILE_PX, Tiling, make_tiling
 from cellmonai.inference.windows import (
     Blending,
     Lattice,
@@ -14,10 +15,11 @@ from cellmonai.inference.windows import (
     make_blending,
     make_lattice,
     padded_shape,
+    round_up,
     smallest_window,
 )
 
-Stitch = Literal["exact", "gaussian", "constant"]
+Stitch = Literal["exact", "gaussian", "constant", "minimum"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ class Plan:
     it runs, `image_bytes` what the image and its maps take meanwhile.
     """
 
-    layout: Lattice | Blending
+    layout: Lattice | Blending | Tiling
     windows: int
     largest: tuple[int, int]
     window_bytes: int
@@ -75,7 +77,8 @@ class Plan:
 def make_plan(shape: tuple[int, int, int], rules: Rules, costs: Costs, *, held_bytes: int = 0) -> Plan:
     """Choose the windows for an image (C, Y, X).
 
-    Without a wish the window is the largest that fits the memory, up to the core of `longest_core`.
+    Without a wish the window is the largest that fits the memory, up to the core of `longest_core`; the tile of the
+    `minimum` stitch is 400 px rounded to the divisor, whatever the memory, since its results depend on it.
 
     Parameters
     ----------
@@ -91,7 +94,8 @@ def make_plan(shape: tuple[int, int, int], rules: Rules, costs: Costs, *, held_b
     size = shape[1:]
     image_bytes = held_bytes + _image_bytes(shape, rules, costs)
     longest = _longest_window(size, rules)
-    shortest = longest if rules.window is not None else min(longest, rules.smallest)
+    fixed = rules.window is not None or rules.stitch == "minimum"
+    shortest = longest if fixed else min(longest, rules.smallest)
     window = next(
         (side for side in range(longest, shortest - 1, -rules.divisor) if _fits(size, side, image_bytes, rules, costs)),
         None,
@@ -99,16 +103,50 @@ def make_plan(shape: tuple[int, int, int], rules: Rules, costs: Costs, *, held_b
     if window is None:
         raise _too_large(shape, shortest, image_bytes, rules, costs)
     layout = _layout(size, window, rules)
-    windows, largest = (
-        (len(layout.windows), layout.largest) if isinstance(layout, Lattice) else (layout.windows, layout.side)
-    )
+    windows, largest = _extent(layout)
     return Plan(layout, windows, largest, round(costs.window_bytes_per_px * largest[0] * largest[1]), image_bytes)
+
+
+def require_extra_window(plan: Plan, costs: Costs, window: tuple[int, int], bytes_per_px: float, *, name: str) -> None:
+    """Check that one more window (Y, X) px, run after those of a plan, fits beside its image and maps.
+
+    Parameters
+    ----------
+    bytes_per_px : what a px of the window takes while it runs
+    name : what it is for, as the user asked for it
+
+    Raises
+    ------
+    MemoryBudgetError
+        It does not fit.
+    """
+    needed = round(bytes_per_px * window[0] * window[1])
+    room = costs.budget - plan.image_bytes if costs.device_budget is None else costs.device_budget
+    if needed > room:
+        raise MemoryBudgetError(
+            f"{name} needs {readable_bytes(needed)} for a window of {window[1]} x {window[0]} px, and beside the image "
+            f"and its maps {readable_bytes(max(room, 0))} are left of the memory budget",
+            cure=f"raise --memory or leave {name} out",
+        )
+
+
+def _extent(layout: Lattice | Blending | Tiling) -> tuple[int, tuple[int, int]]:
+    """Give the number of windows and the (Y, X) of the largest in px."""
+    match layout:
+        case Lattice():
+            return len(layout.windows), layout.largest
+        case Blending():
+            return layout.windows, layout.side
+        case Tiling():
+            return len(layout.boxes), (layout.side, layout.side)
 
 
 def _longest_window(size: tuple[int, int], rules: Rules) -> int:
     side = max(padded_shape(size, rules.divisor))
     if rules.window is not None:
         longest = rules.window
+    elif rules.stitch == "minimum":
+        longest = round_up(PUBLISHED_TILE_PX, rules.divisor)
     else:
         longest = min(side, rules.longest_core + 2 * halo_of(rules.radius_px, rules.divisor))
     if rules.cut and longest >= side:
@@ -116,8 +154,8 @@ def _longest_window(size: tuple[int, int], rules: Rules) -> int:
     return longest
 
 
-def _layout(size: tuple[int, int], window: int, rules: Rules) -> Lattice | Blending:
-    if max(padded_shape(size, rules.divisor)) <= window:
+def _layout(size: tuple[int, int], window: int, rules: Rules) -> Lattice | Blending | Tiling:
+    if rules.stitch != "minimum" and max(padded_shape(size, rules.divisor)) <= window:
         return make_lattice(size, window=window, halo=rules.radius_px, divisor=rules.divisor)
     if rules.stitch == "exact" and not rules.tile_exact:
         raise UsageError(
@@ -133,13 +171,15 @@ def _layout(size: tuple[int, int], window: int, rules: Rules) -> Lattice | Blend
         )
     if rules.stitch == "exact":
         return make_lattice(size, window=window, halo=rules.radius_px, divisor=rules.divisor)
+    if rules.stitch == "minimum":
+        return make_tiling(size, tile=window // rules.divisor * rules.divisor)
     return make_blending(size, window=window, divisor=rules.divisor)
 
 
 def _image_bytes(shape: tuple[int, int, int], rules: Rules, costs: Costs) -> int:
     channels, rows, columns = shape
     planes = channels + costs.outputs
-    if rules.stitch != "exact":  # a padded copy, the blended logits and the map of weights
+    if rules.stitch in {"gaussian", "constant"}:  # a padded copy, the blended logits and the map of weights
         planes = 2 * planes + 1
     return 4 * planes * rows * columns
 
@@ -152,7 +192,10 @@ def _fits(size: tuple[int, int], window: int, image_bytes: int, rules: Rules, co
 
 
 def _window_bytes(size: tuple[int, int], window: int, rules: Rules, costs: Costs) -> int:
-    rows, columns = (min(side, window) for side in padded_shape(size, rules.divisor))
+    if rules.stitch == "minimum":  # a smaller image is padded to a tile
+        rows, columns = window, window
+    else:
+        rows, columns = (min(side, window) for side in padded_shape(size, rules.divisor))
     return round(costs.window_bytes_per_px * rows * columns)
 
 

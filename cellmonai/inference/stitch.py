@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import torch
 
+from cellmonai.inference.activation import probabilities
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from cellmonai.inference.windows import Blending, Box, Lattice
+    from cellmonai.models.file import Activation
 
     Run = Callable[[Tensor], Tensor]
     """A window (1, C, h, w) to its logits (1, K, h, w), both on the CPU."""
@@ -27,7 +30,15 @@ if TYPE_CHECKING:
 OVERLAP = 0.25  # of a window's side, for the blended stitches; MONAI's default
 
 
-def stitch_exact(run: Run, read: Read, write: Write, *, lattice: Lattice, after_window: AfterWindow) -> None:
+def stitch_exact(
+    run: Run,
+    read: Read,
+    write: Write,
+    *,
+    lattice: Lattice,
+    activation: Activation = "sigmoid",
+    after_window: AfterWindow,
+) -> None:
     """Run every window and keep its core: equal to one pass over the whole padded image.
 
     Beyond the bottom and right of the image its last row and column are repeated, as `padded_image` does. `read` and
@@ -35,10 +46,10 @@ def stitch_exact(run: Run, read: Read, write: Write, *, lattice: Lattice, after_
     """
     for window in lattice.windows:
         pixels = read(window.read.clipped(lattice.shape))
-        logits = run(torch.from_numpy(_repeat_edge(pixels, window.pad))[None])[0]
+        logits = run(torch.from_numpy(repeated_edge(pixels, window.pad))[None])[0]
         core = window.core.clipped(lattice.shape)
         rows, columns = core.within(window.read).slices
-        write(core, _probabilities(logits[:, rows, columns]))
+        write(core, probabilities(logits[:, rows, columns].numpy(), activation))
         after_window(core.shape[0] * core.shape[1])
 
 
@@ -48,6 +59,7 @@ def stitch_blended(
     *,
     blending: Blending,
     mode: Literal["gaussian", "constant"],
+    activation: Activation = "sigmoid",
     after_window: AfterWindow,
 ) -> NDArray[np.float32]:
     """Average overlapping windows with MONAI's sliding-window inferer; gives probabilities (K, Y, X).
@@ -71,7 +83,7 @@ def stitch_blended(
     padded = torch.from_numpy(padded_image(image, blending.padded))[None]
     with torch.inference_mode():
         logits = inferer(padded, run_and_tell)
-    return _probabilities(logits[0, :, :height, :width])
+    return probabilities(logits[0, :, :height, :width].numpy(), activation)
 
 
 def padded_image(image: NDArray[Any], padded: tuple[int, int]) -> NDArray[Any]:
@@ -81,20 +93,11 @@ def padded_image(image: NDArray[Any], padded: tuple[int, int]) -> NDArray[Any]:
     crop has, and mirroring fails where the image is smaller than the padding.
     """
     height, width = image.shape[-2:]
-    return _repeat_edge(image, (padded[0] - height, padded[1] - width))
+    return repeated_edge(image, (padded[0] - height, padded[1] - width))
 
 
-def _probabilities(logits: Tensor) -> NDArray[Any]:
-    """Apply the sigmoid, in NumPy: torch's gives other last bits at the end of a row, so it would show the windows."""
-    values: NDArray[Any] = -logits.numpy()
-    with np.errstate(over="ignore"):  # exp of 89 and more is infinite, and its probability 0
-        np.exp(values, out=values)
-    values += 1
-    np.reciprocal(values, out=values)
-    return values
-
-
-def _repeat_edge(image: NDArray[Any], pad: tuple[int, int]) -> NDArray[Any]:
+def repeated_edge(image: NDArray[Any], pad: tuple[int, int]) -> NDArray[Any]:
+    """Repeat the last row of an image (C, Y, X) `pad[0]` times and its last column `pad[1]` times."""
     if not any(pad):
         return np.ascontiguousarray(image)
     return np.pad(image, ((0, 0), (0, pad[0]), (0, pad[1])), mode="edge")

@@ -111,6 +111,31 @@ def make_lattice(shape: tuple[int, int], *, window: int, halo: int, divisor: int
     return Lattice(windows, shape, padded)
 
 
+def window_around(shape: tuple[int, int], *, row: int, col: int, halo: int, divisor: int) -> Window:
+    """Give the smallest window that knows one pixel as a pass over the whole padded image does.
+
+    Parameters
+    ----------
+    shape : rows and columns of the image, in px
+    row, col : the pixel, inside the image
+    halo, divisor : as for `make_lattice`
+
+    Notes
+    -----
+    The core is the square of side `divisor` that holds the pixel; the window ends where the padded image ends.
+    """
+    if not (0 <= row < shape[0] and 0 <= col < shape[1]):
+        raise ValueError(f"pixel is {(row, col)}, expected one inside {shape}")
+    halo = halo_of(halo, divisor)
+    rows, columns = (
+        (max(first - halo, 0), first, first + divisor, min(first + divisor + halo, length))
+        for first, length in zip(
+            (row // divisor * divisor, col // divisor * divisor), padded_shape(shape, divisor), strict=True
+        )
+    )
+    return _window(rows, columns, shape)
+
+
 @dataclass(frozen=True, slots=True)
 class Blending:
     """Overlapping windows of one size for MONAI's blending; `side` is rows and columns of a window, in px."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from cellmonai.core.errors import InputError
 from cellmonai.core.files import atomic_file
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     import numpy as np
     from numpy.typing import NDArray
+
+Activation = Literal["sigmoid", "categorical"]
+"""How logits become probabilities: every map for itself, or cells, borders and background shut each other out."""
 
 FORMAT = 1
 _KEY = "cellmonai"
@@ -34,8 +37,9 @@ class ModelCard:
     """What a model file says of itself.
 
     `channels` is what the network takes, `channel_names` what they were called in training; `outputs` names its maps
-    in order; lengths are in px of the training images, `pixel_size_um` is (y, x) or None when unknown;
-    `operating_point` is the frozen threshold with the splitting parameters.
+    in order, `activation` how its logits become them (`inference.activation.probabilities`); lengths are in px of the
+    training images, `pixel_size_um` is (y, x) or None when unknown; `operating_point` is the frozen threshold with the
+    splitting parameters.
     """
 
     network: str
@@ -50,6 +54,7 @@ class ModelCard:
     pixel_size_um: tuple[float, float] | None = None
     object_diameter_px: float | None = None
     outputs: tuple[str, ...] = ("foreground",)
+    activation: Activation = "sigmoid"
     calibration: Mapping[str, Any] | None = None
     recipe_digest: str = ""
     data_fingerprint: str = ""
@@ -130,7 +135,8 @@ def _check_types(document: dict[str, Any]) -> None:
         "operating_point": isinstance(document["operating_point"], dict),
         "channels": isinstance(document["channels"], int) and 1 <= document["channels"] <= _CHANNELS_MAX,
         "channel_names": len(document["channel_names"]) == document["channels"],
-        "outputs": "foreground" in document["outputs"],
+        "outputs": "foreground" in document["outputs"] and len(set(document["outputs"])) == len(document["outputs"]),
+        "activation": _activation_fits(document),
         "normalisation": document["normalisation"].method in get_args(Method),
         "radius_px": isinstance(document["radius_px"], int) and 0 <= document["radius_px"] < _RADIUS_MAX,
         "divisor": isinstance(document["divisor"], int) and 1 <= document["divisor"] < _RADIUS_MAX,
@@ -138,6 +144,12 @@ def _check_types(document: dict[str, Any]) -> None:
     for name, fit in fits.items():
         if not fit:
             raise ValueError(f"{name} does not fit")
+
+
+def _activation_fits(document: dict[str, Any]) -> bool:
+    activation = document.get("activation", "sigmoid")  # older cards do not say
+    two_maps = list(document["outputs"]) == ["foreground", "border"]
+    return activation in get_args(Activation) and (activation == "sigmoid" or two_maps)
 
 
 def _read_header(path: Path) -> dict[str, Any]:

@@ -82,7 +82,7 @@ def heatmap(image: NDArray[Any], probability: NDArray[Any], *, max_side_px: int 
     _require_same_plane(image, probability)
     step = reduction(image.shape, max_side_px)
     grey = _double_small(stretched(image, step=step)).max(axis=2)
-    share = np.clip(np.nan_to_num(_block_mean(probability, step)), 0.0, 1.0)
+    share = np.clip(np.nan_to_num(block_mean(probability, step)), 0.0, 1.0)
     colours = _double_small(VIRIDIS[np.rint(share * 255).astype(np.uint8)])
     # the image only shades the colour, so that both stay readable
     shade = (_DARKEST_SHADE + grey.astype(np.uint16) * (255 - _DARKEST_SHADE) // 255)[:, :, None]
@@ -90,17 +90,20 @@ def heatmap(image: NDArray[Any], probability: NDArray[Any], *, max_side_px: int 
     return np.concatenate([picture, _colour_bar(picture.shape[0])], axis=1)
 
 
-def stretched(image: NDArray[Any], *, step: int = 1) -> NDArray[np.uint8]:
-    """Scale an image (C, Y, X) to RGB (h, w, 3): the 0.5 and 99.8 percentiles of each channel become black and full."""
+def stretched(image: NDArray[Any], *, step: int = 1, limits_from: NDArray[Any] | None = None) -> NDArray[np.uint8]:
+    """Scale an image (C, Y, X) to RGB (h, w, 3): the 0.5 and 99.8 percentiles of each channel become black and full.
+
+    They are those of `limits_from`, the image that this is a part of, where one is given.
+    """
     height, width = (-(-side // step) for side in image.shape[1:])
     colours = channel_colours(image.shape[0])
     picture = np.zeros((height, width, 3), np.uint8)
-    limits = _contrast_limits_of(image)
+    limits = _contrast_limits_of(image if limits_from is None else limits_from)
     rows = max(1, _STRIP_PX // step)
     for top in range(0, height, rows):
         strip = np.zeros((min(rows, height - top), width, 3), np.float32)
         for channel, (low, high), colour in zip(image, limits, colours, strict=True):
-            part = _block_mean(channel[top * step : (top + rows) * step], step)
+            part = block_mean(channel[top * step : (top + rows) * step], step)
             strip += np.clip((part - low) / (high - low), 0, 1)[:, :, None] * colour
         picture[top : top + rows] = np.rint(np.minimum(strip, 1) * 255).astype(np.uint8)
     return picture
@@ -163,7 +166,7 @@ def _sample(channel: NDArray[Any]) -> NDArray[np.float64]:
     return sample if sample.size else np.zeros(1)
 
 
-def _block_mean(plane: NDArray[Any], step: int) -> NDArray[np.float32]:
+def block_mean(plane: NDArray[Any], step: int) -> NDArray[np.float32]:
     """Average blocks of `step` x `step` px; blocks cut by the edge are filled by repeating the edge."""
     if step == 1:
         return plane.astype(np.float32)

@@ -76,6 +76,7 @@ def test_quiet_shows_the_result_alone() -> None:
         pytest.param(["--sliding-window"], "sliding_window", True, id="sliding window"),
         pytest.param(["--window", "104"], "window", 104, id="window"),
         pytest.param(["--stitch", "constant"], "stitch", "constant", id="stitch"),
+        pytest.param(["--stitch", "minimum"], "stitch", "minimum", id="stitch by the minimum"),
         pytest.param(["--device", "cpu"], "device", "cpu", id="device"),
         pytest.param(["--precision", "f32"], "precision", "f32", id="precision"),
         pytest.param(["--memory", "1GiB"], "memory", 2**30, id="memory"),
@@ -83,6 +84,8 @@ def test_quiet_shows_the_result_alone() -> None:
         pytest.param(["--channel", "0"], "channels", ["0"], id="channel"),
         pytest.param(["--invert"], "invert", True, id="invert"),
         pytest.param(["--pictures", "overlay, heatmap"], "pictures", ["overlay", "heatmap"], id="pictures"),
+        pytest.param(["--pictures", "attention"], "pictures", ["attention"], id="attention"),
+        pytest.param(["--pictures", "saliency", "--at", "7, 9"], "at", [7, 9], id="pixel of saliency"),
         pytest.param(["--maps-dtype", "uint8"], "maps_dtype", "uint8", id="maps type"),
         pytest.param(["--model", "runs/first"], "model", "runs/first", id="model"),
     ],
@@ -114,7 +117,14 @@ def test_output_and_overwrite() -> None:
         pytest.param(["x.tif", "--window", "80"], 2, "give 88 or more", id="window too small"),
         pytest.param(["x.tif", "--precision", "f16"], 2, "does not compute in f16", id="emulated precision"),
         pytest.param(["x.tif", "--channel", "dapi"], 3, "its channels are 0", id="unknown channel"),
-        pytest.param(["x.tif", "--stitch", "minimum"], 2, "minimum", id="unknown stitch"),
+        pytest.param(["x.tif", "--stitch", "maximum"], 2, "maximum", id="unknown stitch"),
+        pytest.param(["x.tif", "--pictures", "uncertainty"], 2, "gives no uncertainty map", id="no uncertainty map"),
+        pytest.param(["x.tif", "--at", "3,4"], 2, "is for --pictures saliency", id="a pixel without saliency"),
+        pytest.param(["x.tif", "--pictures", "saliency", "--at", "3"], 2, "'3' is no pixel", id="half a pixel"),
+        pytest.param(["x.tif", "--pictures", "saliency", "--at=-1,2"], 2, "'-1,2' is no pixel", id="negative pixel"),
+        pytest.param(
+            ["x.tif", "--pictures", "saliency", "--at", "120,0"], 2, "outside x.tif, which is 120 x 120", id="outside"
+        ),
         pytest.param([], 2, "Missing argument", id="no image named"),
     ],
 )

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from cellmonai.core.errors import MemoryBudgetError, UsageError
-from cellmonai.inference.plan import Costs, Rules, make_plan
+from cellmonai.inference.plan import Costs, Rules, make_plan, require_extra_window
+from cellmonai.inference.tiling import Tiling
 from cellmonai.inference.windows import Blending, Lattice
 
 RULES = Rules(radius_px=107, divisor=16, tile_exact=True, stitch="exact", window=None, longest_core=1024, cut=False)
@@ -87,6 +88,43 @@ def test_blended_windows_need_no_halo_but_more_memory(stitch: str) -> None:
     assert isinstance(plan.layout, Blending)
     assert plan.largest == (128, 128)
     assert plan.image_bytes > make_plan((1, 600, 600), RULES, COSTS).image_bytes
+
+
+def test_tiles_of_the_minimum_stitch_are_400_px_whatever_the_memory() -> None:
+    rules, shape = replace(RULES, stitch="minimum"), (1, 1200, 1600)
+    plan = make_plan(shape, rules, COSTS)
+    assert isinstance(plan.layout, Tiling)
+    assert (plan.windows, plan.largest) == (20, (400, 400))
+    assert make_plan((1, 30, 500), rules, COSTS).largest == (400, 400)  # a smaller image is padded to a tile
+    just = replace(COSTS, budget=plan.image_bytes + plan.window_bytes)
+    assert make_plan(shape, rules, just) == plan
+    with pytest.raises(MemoryBudgetError, match="a window of 400 px"):
+        make_plan(shape, rules, replace(just, budget=just.budget - 1))
+
+
+def test_a_window_asked_for_is_the_tile_rounded_down_to_the_divisor() -> None:
+    plan = make_plan((1, 600, 600), replace(RULES, stitch="minimum", window=250), COSTS)
+    assert isinstance(plan.layout, Tiling)
+    assert plan.layout.side == 240
+    assert [box.col0 for box in plan.layout.boxes] == [0] * 3 + [180] * 3 + [360] * 3
+
+
+def test_cutting_gives_more_than_one_tile() -> None:
+    rules = replace(RULES, stitch="minimum")
+    assert make_plan((1, 300, 300), rules, COSTS).windows == 1
+    assert make_plan((1, 300, 300), replace(rules, cut=True), COSTS).windows == 4
+
+
+def test_an_extra_window_must_fit_beside_the_image() -> None:
+    plan = make_plan((1, 600, 600), RULES, COSTS)
+    just = replace(COSTS, budget=plan.image_bytes + 5000 * 240**2)
+    require_extra_window(plan, just, (240, 240), 5000.0, name="saliency")
+    with pytest.raises(MemoryBudgetError, match=r"saliency needs .* for a window of 248 x 240 px"):
+        require_extra_window(plan, just, (240, 248), 5000.0, name="saliency")
+    on_a_device = replace(COSTS, device_budget=5000 * 240**2)
+    require_extra_window(plan, on_a_device, (240, 240), 5000.0, name="saliency")
+    with pytest.raises(MemoryBudgetError, match="leave saliency out"):
+        require_extra_window(plan, on_a_device, (241, 240), 5000.0, name="saliency")
 
 
 @pytest.mark.parametrize(("stitch", "least"), [("exact", 240), ("gaussian", 64)])

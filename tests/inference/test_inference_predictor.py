@@ -11,13 +11,15 @@ from random_networks import random_network
 from torch import nn
 
 from cellmonai.core.errors import MemoryBudgetError
-from cellmonai.inference.budget import window_costs
+from cellmonai.inference.budget import gradient_costs, window_costs
 from cellmonai.inference.devices import Device
 from cellmonai.inference.engine import TorchEngine
 from cellmonai.inference.predictor import Predictor
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from cellmonai.inference.plan import Stitch
 
 FACTS: dict[str, Any] = {"radius_px": 37, "divisor": 8, "tile_exact": True}
 
@@ -96,6 +98,31 @@ def test_the_same_image_gives_the_same_bits_twice() -> None:
 def test_several_channels_and_outputs() -> None:
     net = nn.Conv2d(2, 3, 3, padding=1)
     assert Predictor(net, radius_px=1, divisor=1, tile_exact=True).predict(image(2, 20, 30)).shape == (3, 20, 30)
+
+
+@pytest.mark.parametrize("stitch", ["exact", "gaussian", "constant", "minimum"])
+def test_categorical_maps_come_out_of_every_stitch(stitch: Stitch) -> None:
+    torch.manual_seed(0)
+    net, given = nn.Conv2d(1, 2, 1), image(1, 90, 130)
+    inside, border = np.exp(net(torch.from_numpy(given)[None])[0].detach().numpy())
+    predictor = Predictor(
+        net, radius_px=0, divisor=1, tile_exact=True, activation="categorical", stitch=stitch, window=40
+    )
+    maps = predictor.predict(given)
+    assert predictor.plan((1, 90, 130)).windows > 1
+    assert maps[0] == pytest.approx((inside + border) / (1 + inside + border), abs=1e-6)
+    assert maps[1] == pytest.approx(border / (1 + inside + border), abs=1e-6)
+    training = Predictor.for_training(net, radius_px=0, divisor=1, tile_exact=True, activation="categorical")
+    assert training.predict(given) == pytest.approx(maps, abs=1e-6)
+
+
+def test_the_memory_of_a_gradient_counts_what_is_kept_for_the_way_back() -> None:
+    # ten hyperbolic tangents one after the other: each keeps its result until the gradient has passed
+    net = nn.Sequential(nn.Conv2d(1, 1, 1), *(nn.Tanh() for _ in range(10)))
+    once = window_costs(TorchEngine(net, device=Device("cpu", ""), precision="f32"), channels=1, divisor=16)[0]
+    there_and_back = gradient_costs(net, channels=1, divisor=16)
+    assert once <= 1.75 * 4 * 4
+    assert 1.75 * 4 * 10 <= there_and_back <= 1.75 * 4 * 20
 
 
 def test_the_memory_of_a_window_is_measured_from_living_tensors() -> None:

@@ -72,7 +72,9 @@ def whole(engine: TorchEngine, image: NDArray[np.floating], divisor: int) -> NDA
         pytest.param(256, (272, 299), id="windows in both directions"),
     ],
 )
-def test_exact_windows_of_a_basic_unet_equal_the_whole_image_but_for_rounding(window: int, shape: tuple[int, int]) -> None:
+def test_exact_windows_of_a_basic_unet_equal_the_whole_image_but_for_rounding(
+    window: int, shape: tuple[int, int]
+) -> None:
     engine, image = engine_of(random_network(width=2).double()), noise(shape)
     lattice = make_lattice(shape, window=window, halo=BASIC.radius_px, divisor=BASIC.divisor)
     assert len(lattice.windows) > 1

@@ -14,6 +14,7 @@ from cellmonai.inference.windows import (
     make_lattice,
     padded_shape,
     smallest_window,
+    window_around,
 )
 
 
@@ -120,3 +121,28 @@ def test_a_line_of_windows_overlaps_by_two_halos_and_shares_the_length_evenly() 
 def test_a_window_without_a_core_is_refused(window: int) -> None:
     with pytest.raises(ValueError, match="expected at least 240 px"):
         make_lattice((1000, 1000), window=window, halo=107, divisor=16)
+
+
+@settings(max_examples=60)
+@given(st.integers(1, 300), st.integers(1, 300), st.integers(0, 60), st.sampled_from([1, 4, 16]), st.data())
+def test_the_window_around_a_pixel_keeps_the_rules_of_the_lattice(
+    rows: int, columns: int, halo: int, divisor: int, data: st.DataObject
+) -> None:
+    row, col = data.draw(st.integers(0, rows - 1)), data.draw(st.integers(0, columns - 1))
+    window = window_around((rows, columns), row=row, col=col, halo=halo, divisor=divisor)
+    edges = (window.read.row0, window.read.col0, window.read.row1, window.read.col1)
+    padded, rounded = padded_shape((rows, columns), divisor), halo_of(halo, divisor)
+    assert all(edge % divisor == 0 for edge in edges)
+    assert edges == (
+        max(row // divisor * divisor - rounded, 0),
+        max(col // divisor * divisor - rounded, 0),
+        min((row // divisor + 1) * divisor + rounded, padded[0]),
+        min((col // divisor + 1) * divisor + rounded, padded[1]),
+    )
+    assert window.pad == (max(edges[2] - rows, 0), max(edges[3] - columns, 0))
+
+
+@pytest.mark.parametrize("pixel", [(-1, 0), (0, -1), (10, 0), (0, 20)], ids=str)
+def test_a_pixel_outside_the_image_has_no_window(pixel: tuple[int, int]) -> None:
+    with pytest.raises(ValueError, match="expected one inside"):
+        window_around((10, 20), row=pixel[0], col=pixel[1], halo=3, divisor=1)

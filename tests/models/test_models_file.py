@@ -122,6 +122,35 @@ def test_a_card_that_does_not_fit_is_refused(model: Path, changes: dict[str, obj
         load_model(model)
 
 
+@pytest.mark.parametrize(
+    ("changes", "fits"),
+    [
+        pytest.param(
+            {"activation": "sigmoid", "outputs": ["foreground", "uncertainty"]}, True, id="every map for itself"
+        ),
+        pytest.param({"activation": "categorical", "outputs": ["foreground", "border"]}, True, id="categorical"),
+        pytest.param({"activation": "categorical"}, False, id="categorical without a border"),
+        pytest.param({"activation": "softmax"}, False, id="unknown"),
+        pytest.param({"outputs": ["foreground", "foreground"]}, False, id="two maps of one name"),
+    ],
+)
+def test_how_logits_become_maps_must_fit_the_maps(model: Path, changes: dict[str, object], *, fits: bool) -> None:
+    _with_card(model, **changes)
+    if fits:
+        assert read_card(model).activation == changes["activation"]
+    else:
+        with pytest.raises(InputError, match=r"(activation|outputs) does not fit"):
+            read_card(model)
+
+
+def test_a_card_of_before_there_were_activations_is_of_the_sigmoid(model: Path) -> None:
+    from safetensors.numpy import load_file, save_file
+
+    document = {key: value for key, value in CARD.as_json().items() if key != "activation"}
+    save_file(load_file(model), model, metadata={"cellmonai": json.dumps(document)})
+    assert read_card(model) == CARD
+
+
 def test_a_missing_model_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"absent\.safetensors: cannot be read"):
         read_card(tmp_path / "absent.safetensors")

@@ -134,6 +134,27 @@ def test_gaussian_and_constant_differ(model: Path) -> None:
     assert not np.array_equal(maps_of("gaussian"), maps_of("constant"))
 
 
+def test_the_minimum_stitch_keeps_the_lowest_of_even_tiles_and_says_so(model: Path) -> None:
+    image = write_image(Path("x.tif"), noise(150, 203))
+    run(image, model, output=Path("exact"))
+    result = run(image, model, output=Path("lowest"), stitch="minimum", window=104)
+    assert result.as_json()["stitch"] == "minimum"
+    assert result.images[0].windows == 6  # 0 and 46 px down, 0, 49 and 99 px to the right
+    (warning,) = result.warnings
+    assert "the lowest probability is kept (minimum)" in warning.message
+    lowest, exact = maps_of("lowest"), maps_of("exact")
+    assert lowest.shape == exact.shape == (1, 150, 203)
+    assert lowest.mean() < exact.mean()
+
+
+def test_tiles_of_the_minimum_stitch_are_400_px_where_none_are_asked_for(model: Path) -> None:
+    image = write_image(Path("x.tif"), noise(401, 200))
+    run(image, model, output=Path("own"), stitch="minimum")
+    result = run(image, model, output=Path("asked"), stitch="minimum", window=400)
+    assert result.images[0].windows == 2
+    assert np.array_equal(maps_of("own"), maps_of("asked"))
+
+
 def test_a_network_that_is_not_exact_is_blended_with_a_warning(tmp_path: Path) -> None:
     model = write_random_model(tmp_path / "model.safetensors", tile_exact=False)
     image = write_image(Path("x.tif"), noise(150, 203))
@@ -403,7 +424,7 @@ def test_a_model_that_is_not_there_is_named(model: Path, wanted: Path | None, se
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"pictures": ("contour",)}, {"threshold": 1.5}, {"window": 0}, {"stitch": "minimum"}, {"maps_dtype": "float64"}],
+    [{"pictures": ("contour",)}, {"threshold": 1.5}, {"window": 0}, {"stitch": "maximum"}, {"maps_dtype": "float64"}],
     ids=str,
 )
 def test_settings_out_of_range_are_refused(wrong: dict[str, Any]) -> None:

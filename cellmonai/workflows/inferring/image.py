@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,10 +13,10 @@ from cellmonai.images.channels import is_grey_rgb
 from cellmonai.images.open import open_image
 from cellmonai.images.write import write_maps, write_mask, write_png
 from cellmonai.instances.find import foreground
-from cellmonai.report.pictures import heatmap, overlay
+from cellmonai.workflows.inferring.pictures import Scene, draw
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ImageDone:
-    """One finished plane."""
+    """One finished plane; `shown` says by kind of picture what it shows."""
 
     job: ImageJob
     windows: int
@@ -39,6 +39,7 @@ class ImageDone:
     foreground_px: int
     sha256: str
     outputs: tuple[str, ...]
+    shown: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """Give the entry of `--json`."""
@@ -67,13 +68,15 @@ class ImageDone:
             "channels": list(self.job.channels),
             "notes": list(self.job.notes),
             "sha256": self.sha256,
+            **({"pictures": dict(self.shown)} if self.shown else {}),
         }
 
 
 def held_bytes(job: ImageJob, settings: InferSettings) -> int:
     """Give what is held beside normalised image and maps: stored pixels, a copy while they are scaled, pictures."""
     stored = len(job.channels) * job.itemsize + 4 * job.shape[0]
-    return job.pixels * (stored + (4 if settings.pictures else 0))
+    attention = 6 if "attention" in settings.pictures else 0  # maps of 4 bytes at full size, half of it, a quarter, ...
+    return job.pixels * (stored + (4 if settings.pictures else 0) + attention)
 
 
 def infer_image(
@@ -101,19 +104,23 @@ def infer_image(
     if not settings.pictures:
         del pixels
     maps = predictor.predict(scaled, plan=plan, after_window=after_window)
-    del scaled
+    if not settings.pictures:
+        del scaled
     probability = maps[model.card.outputs.index("foreground")]
     mask = foreground(probability, model.point.threshold)
     folder, size, overwrite = settings.output, job.pixel_size_um, settings.overwrite
     names, kind = model.card.outputs, settings.maps_dtype
     write_maps(folder / job.maps, maps, names=names, pixel_size_um=size, dtype=kind, overwrite=overwrite)
     pictures = job.pictures(settings.pictures)
-    for picture, name in zip(settings.pictures, pictures, strict=True):
-        drawn = overlay(pixels, mask) if picture == "overlay" else heatmap(pixels, probability)
+    shown: dict[str, Mapping[str, Any]] = {}
+    for kind_of_picture, name in zip(settings.pictures, pictures, strict=True):
+        scene = Scene(plan, pixels, scaled, maps, mask, after_window)
+        drawn, facts = draw(kind_of_picture, scene, predictor, model.card, settings)
         write_png(folder / name, drawn, overwrite=overwrite)
+        shown |= {kind_of_picture: facts} if facts else {}
     write_mask(folder / job.mask, mask, pixel_size_um=size, overwrite=overwrite)
-    seconds = time.monotonic() - started
-    return ImageDone(job, plan.windows, seconds, int(np.count_nonzero(mask)), digest, (job.mask, job.maps, *pictures))
+    seconds, found = time.monotonic() - started, int(np.count_nonzero(mask))
+    return ImageDone(job, plan.windows, seconds, found, digest, (job.mask, job.maps, *pictures), shown)
 
 
 def inverted(pixels: NDArray[Any]) -> NDArray[Any]:

@@ -44,6 +44,7 @@ class ChosenModel:
             "parameters": dict(card.parameters),
             "channel_names": list(card.channel_names),
             "outputs": list(card.outputs),
+            "activation": card.activation,
             "normalisation": card.normalisation.as_json(),
             "pixel_size_um": list(card.pixel_size_um) if card.pixel_size_um else None,
             "object_diameter_px": card.object_diameter_px,

@@ -9,6 +9,11 @@ from cellmonai.workflows.inferring.failures import amount, nothing_worked
 from cellmonai.workflows.inferring.image import ImageDone, held_bytes, infer_image
 from cellmonai.workflows.inferring.jobs import IMAGE_FAILURES, ImageJob, Survey, WantedChannels
 from cellmonai.workflows.inferring.model import ChosenModel, choose_model, pixel_size_differs
+from cellmonai.workflows.inferring.pictures import (
+    require_maps_for_pictures,
+    require_network_for_pictures,
+    require_room_for_pictures,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,6 +43,7 @@ class NetworkFinder:
     def __init__(self, settings: InferSettings) -> None:
         self._settings = settings
         self._chosen = choose_model(settings.model, threshold=settings.threshold)
+        require_maps_for_pictures(self._chosen.card, settings)
         self._predictor: Predictor | None = None
         self._plans: dict[ImageJob, Plan] = {}
 
@@ -67,10 +73,13 @@ class NetworkFinder:
             Every image needs more memory than there is.
         """
         self._predictor = predictor = _load(self._chosen, self._settings)
+        require_network_for_pictures(predictor, self._settings)
         for job in seen.jobs:
             if str(job.path) not in seen.failures:
                 try:
-                    self._plans[job] = predictor.plan(job.shape, held_bytes=held_bytes(job, self._settings))
+                    plan = predictor.plan(job.shape, held_bytes=held_bytes(job, self._settings))
+                    require_room_for_pictures(predictor, plan, job, self._settings)
+                    self._plans[job] = plan
                 except IMAGE_FAILURES as error:
                     seen.failures[str(job.path)] = type(error)(error.what, where=str(job.path), cure=error.cure)
         self._plans = {job: plan for job, plan in self._plans.items() if str(job.path) not in seen.failures}
@@ -127,6 +136,7 @@ def _load(model: ChosenModel, settings: InferSettings) -> Predictor:
         radius_px=card.radius_px,
         divisor=card.divisor,
         tile_exact=card.tile_exact,
+        activation=card.activation,
         device=settings.device,
         precision=settings.precision,
         window=settings.window or "auto",
@@ -137,6 +147,11 @@ def _load(model: ChosenModel, settings: InferSettings) -> Predictor:
 
 
 def _blended(predictor: Predictor, settings: InferSettings) -> str:
+    if predictor.stitch == "minimum":
+        return (
+            "where windows overlap the lowest probability is kept (minimum), so a cell that one of them sees cut by "
+            "its edge shrinks or is lost there"
+        )
     ending = "results near their seams depend on where windows lie, so cells there may be lost, doubled or invented"
     if predictor.rules.tile_exact:
         return f"windows are averaged ({settings.stitch}) though exact would equal the whole image; {ending}"

@@ -10,9 +10,12 @@ from cellmonai.core.errors import UsageError
 from cellmonai.core.text import did_you_mean
 from cellmonai.images.maps import MapsType
 
-StitchChoice = Literal["auto", "exact", "gaussian", "constant"]
+StitchChoice = Literal["auto", "exact", "gaussian", "constant", "minimum"]
 PrecisionChoice = Literal["auto", "f32", "bf16", "f16"]
-PICTURES = ("overlay", "heatmap")
+EXPLANATIONS = ("attention", "uncertainty", "saliency")
+"""Pictures of why a network gave what it gave."""
+
+PICTURES = ("overlay", "heatmap", *EXPLANATIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,9 @@ class InferSettings:
     threshold : foreground probability from which a pixel is foreground; None is the model's operating point
     channels : names or numbers of the channels to take, in the order of the model's input; empty is all
     invert : swap bright and dark, for dark cells on a bright ground and a model of bright ones
-    pictures : `overlay`, `heatmap`
+    pictures : `overlay`, `heatmap`; of networks `attention` (maps of attention gates), `uncertainty` (where the model
+        predicts it), `saliency` (what the probability of one pixel hangs on)
+    at : the pixel (x, y) that `saliency` explains; None is the most probable one
     maps_dtype : `float16`, or `uint8` in steps of 1/255
     overwrite : replace outputs that exist
 
@@ -52,6 +57,7 @@ class InferSettings:
     channels: tuple[str, ...] = ()
     invert: bool = False
     pictures: tuple[str, ...] = ()
+    at: tuple[int, int] | None = None
     maps_dtype: MapsType = "float16"
     overwrite: bool = False
 
@@ -66,10 +72,17 @@ class InferSettings:
         ):
             if value not in choices:
                 raise UsageError(f"{value!r} is not known", where=name, cure=did_you_mean(value, choices))
+        self._check_at()
         if self.threshold is not None and not 0.0 <= self.threshold <= 1.0:
             raise UsageError(f"{self.threshold} is no probability", where="--threshold", cure="give a number in [0, 1]")
         if self.window is not None and self.window < 1:
             raise UsageError(f"{self.window} px is no size", where="--window", cure="give a side in px, as 1024")
+
+    def _check_at(self) -> None:
+        if self.at is not None and "saliency" not in self.pictures:
+            raise UsageError("is for --pictures saliency", where="--at", cure="add --pictures saliency or leave it out")
+        if self.at is not None and min(self.at) < 0:
+            raise UsageError(f"{self.at} is no pixel", where="--at", cure="give X,Y from 0, as --at 120,80")
 
     def as_json(self) -> dict[str, Any]:
         """Give the form that the run record holds."""
@@ -86,5 +99,20 @@ class InferSettings:
             "channels": list(self.channels),
             "invert": self.invert,
             "pictures": list(self.pictures),
+            "at": None if self.at is None else list(self.at),
             "maps_dtype": self.maps_dtype,
         }
+
+
+def parse_pixel(text: str) -> tuple[int, int]:
+    """Read a pixel typed as `X,Y`, column and row from 0.
+
+    Raises
+    ------
+    UsageError
+        It is something else.
+    """
+    words = [word.strip() for word in text.split(",")]
+    if len(words) != 2 or not all(word.isdecimal() for word in words):
+        raise UsageError(f"{text!r} is no pixel", where="--at", cure="give X,Y in px, as --at 120,80")
+    return int(words[0]), int(words[1])
