@@ -46,6 +46,18 @@ def infer(
         Path | None,
         typer.Option("--model", "-m", help="Model file or run folder. [default: the newest run under runs/]"),
     ] = None,
+    method: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Instead of a model a method without training: otsu, local_threshold, canny, watershed, "
+            "region_growing, kmeans or mean_shift.",
+        ),
+    ] = None,
+    parameters: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Parameter of the --method, as smooth_px=2; repeat."),
+    ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")] = Path("masks"),
     sliding_window: Annotated[
         bool,
@@ -95,9 +107,10 @@ def infer(
     debug: Debug = False,
     overwrite: Overwrite = False,
 ) -> None:
-    """Find the cells of images with a trained model: masks and probability maps."""
+    """Find the cells of images with a trained model (masks and probability maps) or without one (--method: masks)."""
     from cellmonai.cli.console import make_reporter
     from cellmonai.core.units import parse_bytes
+    from cellmonai.instances.classical.catalogue import parse_parameters
     from cellmonai.workflows.infer import infer as infer_images
     from cellmonai.workflows.inferring.settings import InferSettings, parse_pixel
 
@@ -117,6 +130,8 @@ def infer(
         at=None if at is None else parse_pixel(at),
         maps_dtype=maps_dtype.value,
         overwrite=overwrite,
+        method=method,
+        parameters=parse_parameters(parameters or ()),
     )
     result = infer_images(images, settings=settings, reporter=make_reporter(quiet=quiet))
     _render(result, as_json=json, quiet=quiet)

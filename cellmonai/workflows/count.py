@@ -97,7 +97,7 @@ def count(
             parameters = settings.as_json(
                 kind=kind,
                 point=point,
-                from_model=any(mask.operating_point for mask in found.masks),
+                from_model=any(mask.made_by for mask in found.masks),
                 split_along=plan.split_along,
             )
             failures = found.failed | {name: error.what for name, error in done.failures.items()}

@@ -131,7 +131,12 @@ def infer(
 
 
 def _choose_finder(settings: InferSettings) -> Finder:
-    return NetworkFinder(settings)
+    if settings.method is None:
+        return NetworkFinder(settings)
+    from cellmonai.instances.classical.catalogue import ChosenMethod
+    from cellmonai.workflows.inferring.classical import ClassicalFinder
+
+    return ClassicalFinder(ChosenMethod(settings.method, settings.parameters), settings)
 
 
 def _find_all(

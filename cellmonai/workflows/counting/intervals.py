@@ -36,7 +36,7 @@ NO_TOTAL = (
 )
 """To be said wherever intervals are shown beside a total."""
 
-_NOT_OF_INFER = "these masks do not come from cellmonai infer, so no model's calibration holds for them"
+_NOT_OF_INFER = "these masks do not come from cellmonai infer with a trained model, so no calibration holds for them"
 
 
 @dataclass(frozen=True, slots=True)

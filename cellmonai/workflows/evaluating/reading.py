@@ -92,7 +92,7 @@ class Sides:
 def decide_sides(predictions: Path, cases: Sequence[Case], settings: EvaluateSettings, reporter: Reporter) -> Sides:
     """Decide how both sides become instances, and say it.
 
-    Masks that `infer` left are split at the operating point of their model, others as `count` splits them.
+    Masks that `infer` left are split at the operating point in its record, others as `count` splits them.
 
     Raises
     ------
@@ -103,7 +103,7 @@ def decide_sides(predictions: Path, cases: Sequence[Case], settings: EvaluateSet
     splitting = record.operating_point if record else InstanceSettings()
     found = Side(decide_kind([case.prediction for case in cases], settings.kind), splitting)
     if found.kind == "binary":
-        how = "at the operating point of their model" if record else "as count does"
+        how = "at the operating point that cellmonai infer recorded" if record else "as count does"
         reporter.note(f"predictions: masks, touching cells are split {how} (else: --kind labels)")
     else:
         reporter.note("predictions: label images (else: --kind binary)")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from cellmonai.core.errors import UsageError
 from cellmonai.core.text import did_you_mean
 from cellmonai.images.maps import MapsType
+from cellmonai.workflows.inferring.useless import refuse_useless
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 StitchChoice = Literal["auto", "exact", "gaussian", "constant", "minimum"]
 PrecisionChoice = Literal["auto", "f32", "bf16", "f16"]
@@ -38,11 +42,13 @@ class InferSettings:
     at : the pixel (x, y) that `saliency` explains; None is the most probable one
     maps_dtype : `float16`, or `uint8` in steps of 1/255
     overwrite : replace outputs that exist
+    method : a method without training instead of a model, by its name in `instances.classical.catalogue`
+    parameters : values of the method's parameters; the others take their defaults
 
     Raises
     ------
     UsageError
-        A value outside its range.
+        A value outside its range, or an option that another one makes useless.
     """
 
     model: Path | None = None
@@ -60,6 +66,8 @@ class InferSettings:
     at: tuple[int, int] | None = None
     maps_dtype: MapsType = "float16"
     overwrite: bool = False
+    method: str | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for word in self.pictures:
@@ -77,6 +85,7 @@ class InferSettings:
             raise UsageError(f"{self.threshold} is no probability", where="--threshold", cure="give a number in [0, 1]")
         if self.window is not None and self.window < 1:
             raise UsageError(f"{self.window} px is no size", where="--window", cure="give a side in px, as 1024")
+        refuse_useless(self)
 
     def _check_at(self) -> None:
         if self.at is not None and "saliency" not in self.pictures:
@@ -101,6 +110,8 @@ class InferSettings:
             "pictures": list(self.pictures),
             "at": None if self.at is None else list(self.at),
             "maps_dtype": self.maps_dtype,
+            "method": self.method,
+            "set": dict(self.parameters),
         }
 
 

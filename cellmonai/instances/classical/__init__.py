@@ -1,0 +1,1 @@
+"""Segmentation without training: the floor that a learned result has to beat."""
