@@ -31,7 +31,7 @@ def window_costs(engine: TorchEngine, *, channels: int, divisor: int) -> tuple[f
     """
     side = 4 * divisor
     with _LiveBytes() as live:
-        outputs = engine.run(torch.zeros(1, channels, side, side)).shape[1]
+        outputs = engine.run(np.zeros((1, channels, side, side), np.float32)).shape[1]
     return _KERNEL_SHARE * live.peak / side**2, outputs
 
 

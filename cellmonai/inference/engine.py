@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -13,6 +13,7 @@ from cellmonai.inference.fold import folded
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from numpy.typing import NDArray
     from torch import Tensor, nn
 
     from cellmonai.inference.devices import Device, Precision
@@ -43,18 +44,19 @@ class TorchEngine:
             fast = fast.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # missing in torch's stub
         return cls(fast, device=device, precision=precision)
 
-    def run(self, window: Tensor) -> Tensor:
-        """Give the logits (1, K, h, w) of a window (1, C, h, w) on the CPU; float32, or float64 for a float64 network.
+    def run(self, window: NDArray[Any]) -> NDArray[Any]:
+        """Give the logits (1, K, h, w) of a window (1, C, h, w), floating point; float32, or float64 where the net is.
 
         Raises
         ------
         MemoryBudgetError
             The device has too little memory for this window.
         """
-        with _steady(self.net, self._target, self.precision), memory_errors(window):
-            moved = window.to(device=self._target, dtype=self._dtype, memory_format=self._layout)
+        pixels = torch.from_numpy(window if window.flags.writeable else window.copy())
+        with _steady(self.net, self._target, self.precision), memory_errors(pixels):
+            moved = pixels.to(device=self._target, dtype=self._dtype, memory_format=self._layout)
             logits: Tensor = self.net(moved)
-            return logits.to(device="cpu", dtype=torch.promote_types(self._dtype, torch.float32))
+            return logits.to(device="cpu", dtype=torch.promote_types(self._dtype, torch.float32)).numpy()
 
 
 @contextmanager

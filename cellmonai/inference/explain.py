@@ -55,7 +55,7 @@ def attention_maps(net: nn.Module, image: NDArray[np.float32]) -> list[GateMap]:
     with ExitStack() as stack:
         for maker in _map_makers(net):
             stack.callback(maker.register_forward_hook(lambda *passed: found.append(passed[2])).remove)
-        engine.run(torch.from_numpy(image)[None])
+        engine.run(image[None])
     return [GateMap(image.shape[-2] // each.shape[-2], each[0, 0].float().cpu().numpy()) for each in found]
 
 

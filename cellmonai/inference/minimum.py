@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from cellmonai.inference.activation import probabilities
 from cellmonai.inference.stitch import padded_image
@@ -59,8 +58,8 @@ def stitch_minimum(
         inside = box.clipped((height, width))
         tile = padded_image(image[(slice(None), *inside.slices)], (tiling.side, tiling.side))
         rows, columns = inside.shape
-        logits = run(torch.from_numpy(tile)[None])[0, :, :rows, :columns]
-        found = probabilities(logits.numpy(), activation)
+        logits = run(tile[None])[0, :, :rows, :columns]
+        found = probabilities(logits, activation)
         if maps is None:
             maps = np.full((found.shape[0], height, width), np.inf, found.dtype)
         room = maps[(slice(None), *inside.slices)]

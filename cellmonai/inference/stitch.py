@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import torch
 
 from cellmonai.inference.activation import probabilities
 
@@ -18,8 +17,8 @@ if TYPE_CHECKING:
     from cellmonai.inference.windows import Blending, Box, Lattice
     from cellmonai.models.file import Activation
 
-    Run = Callable[[Tensor], Tensor]
-    """A window (1, C, h, w) to its logits (1, K, h, w), both on the CPU."""
+    Run = Callable[[NDArray[Any]], NDArray[Any]]
+    """A window (1, C, h, w), contiguous, to its logits (1, K, h, w), both floating point."""
     Read = Callable[[Box], NDArray[Any]]
     """A box inside the image to its normalised pixels (C, h, w), floating point."""
     Write = Callable[[Box, NDArray[Any]], None]
@@ -46,10 +45,10 @@ def stitch_exact(
     """
     for window in lattice.windows:
         pixels = read(window.read.clipped(lattice.shape))
-        logits = run(torch.from_numpy(repeated_edge(pixels, window.pad))[None])[0]
+        logits = run(repeated_edge(pixels, window.pad)[None])[0]
         core = window.core.clipped(lattice.shape)
         rows, columns = core.within(window.read).slices
-        write(core, probabilities(logits[:, rows, columns].numpy(), activation))
+        write(core, probabilities(logits[:, rows, columns], activation))
         after_window(core.shape[0] * core.shape[1])
 
 
@@ -67,15 +66,16 @@ def stitch_blended(
     Logits are averaged, with weights that fall towards the edge of a window (`gaussian`) or are equal (`constant`).
     The image, the map and a map of weights are held in memory.
     """
+    import torch
     from monai.inferers import SlidingWindowInferer
 
     height, width = image.shape[-2:]
     share = height * width / blending.windows
 
     def run_and_tell(window: Tensor) -> Tensor:
-        logits = run(window)
+        logits = run(window.numpy())
         after_window(share)
-        return logits
+        return torch.from_numpy(logits)
 
     inferer = SlidingWindowInferer(
         roi_size=blending.side, sw_batch_size=1, overlap=OVERLAP, mode=mode, padding_mode="replicate", progress=False

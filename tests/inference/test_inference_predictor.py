@@ -145,7 +145,7 @@ class _NoMemory(nn.Module):
 def test_memory_that_runs_out_is_an_error_with_a_cure() -> None:
     engine = TorchEngine(_NoMemory(), device=Device("cpu", ""), precision="f32")
     with pytest.raises(MemoryBudgetError, match="smaller --window"):
-        engine.run(torch.zeros(1, 1, 8, 8))
+        engine.run(np.zeros((1, 1, 8, 8), np.float32))
 
 
 def test_bf16_gives_nearly_the_same_where_it_can_be_tried(monkeypatch: pytest.MonkeyPatch) -> None:

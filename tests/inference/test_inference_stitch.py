@@ -58,7 +58,7 @@ def stitched(engine: TorchEngine, image: NDArray[np.floating], lattice: Lattice)
 def whole(engine: TorchEngine, image: NDArray[np.floating], divisor: int) -> NDArray[np.floating]:
     size = (image.shape[1], image.shape[2])
     padded = padded_image(image, padded_shape(size, divisor))
-    logits = engine.run(torch.from_numpy(padded)[None])[0].numpy()
+    logits = engine.run(padded[None])[0]
     maps: NDArray[np.floating] = (1 / (1 + np.exp(-logits)))[:, : size[0], : size[1]]
     return maps
 

@@ -148,10 +148,10 @@ def seam(row: NetworkRow) -> float:
     window = smallest_window(facts.radius_px, facts.divisor)
     shape = (2 * facts.divisor, window + 2 * facts.divisor)
     image = np.random.default_rng(3).random((1, *shape))
-    logits = engine.run(torch.from_numpy(image)[None])
+    logits = engine.run(image[None])
     mean, deviation = logits.mean(), logits.std()
 
-    def run(batch: torch.Tensor) -> torch.Tensor:
+    def run(batch: NDArray[np.float64]) -> NDArray[np.float64]:
         return (engine.run(batch) - mean) / deviation  # so that no probability is rounded to 0 or 1
 
     def stitched(longest: int) -> NDArray[np.float64]:
