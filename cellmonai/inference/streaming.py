@@ -1,0 +1,148 @@
+"""A network over the blocks of an image: pixels are read ahead, results are written behind, memory stays bounded."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cellmonai.inference.activation import probabilities
+from cellmonai.inference.stitch import repeated_edge
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator
+
+    from numpy.typing import NDArray
+
+    from cellmonai.inference.blocks import Block, Blocks
+    from cellmonai.inference.stitch import AfterWindow, Read, Run
+    from cellmonai.inference.windows import Box, Window
+    from cellmonai.models.file import Activation
+
+    WriteBlock = Callable[[Box, NDArray[np.float32] | None], None]
+    """Take the probabilities (K, h, w) of a block, or None where all of it was skipped."""
+
+_FLAT_KEPT = 8  # results of windows without any structure that are kept: scanners fill what they did not see
+_FLAT_PX = 1 << 24  # values that these may hold in all
+
+
+@dataclass(slots=True)
+class Streamed:
+    """What was done, in windows: `run` by the network, `repeated` from a flat one just like it, `skipped` as empty."""
+
+    run: int = 0
+    repeated: int = 0
+    skipped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Streaming:
+    """How the blocks of an image are run.
+
+    Parameters
+    ----------
+    run : a window (1, C, h, w) to its logits (1, K, h, w)
+    read : a box inside the image to its normalised pixels (C, h, w), float32; called from one thread, in raster order
+    write : takes finished blocks, in raster order, from another thread
+    activation : how logits become probabilities
+    is_background : tells of a window's pixels (C, h, w) that nothing is there; None runs every window
+    """
+
+    run: Run
+    read: Read
+    write: WriteBlock
+    activation: Activation = "sigmoid"
+    is_background: Callable[[NDArray[np.float32]], bool] | None = None
+    _flat: dict[tuple[Any, ...], NDArray[Any]] = field(default_factory=dict)
+
+    def over(self, blocks: Blocks, *, done: Collection[Box] = (), after_window: AfterWindow) -> Streamed:
+        """Run every block that is not done yet; `after_window` is told the px that each window settles.
+
+        Raises
+        ------
+        Whatever reading, running or writing raises; blocks that were written stay written.
+
+        Notes
+        -----
+        A window whose pixels are all equal, as where a scanner saw nothing, gives what the last equal one gave. That is
+        exact: equal pixels give equal results.
+        """
+        counts = Streamed()
+        todo = [block for block in blocks.blocks if block.box not in done]
+        with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
+            writing: Future[None] | None = None
+            pixels = _ahead(reader, self.read, blocks, todo)
+            try:
+                for block in todo:
+                    maps = self._block(block, pixels, counts, after_window)
+                    if writing is not None:
+                        writing.result()  # at most one block waits to be written
+                    writing = writer.submit(self.write, block.box, maps)
+                if writing is not None:
+                    writing.result()
+            finally:
+                pixels.close()
+        return counts
+
+    def _block(
+        self, block: Block, pixels: Iterator[NDArray[np.float32]], counts: Streamed, after_window: AfterWindow
+    ) -> NDArray[np.float32] | None:
+        maps: NDArray[np.float32] | None = None
+        for window in block.windows:
+            core = window.core.clipped((block.box.row1, block.box.col1))
+            found = self._window(next(pixels), window, core, counts)
+            if found is not None:
+                if maps is None:
+                    maps = np.zeros((found.shape[0], *block.box.shape), np.float32)
+                maps[(slice(None), *core.within(block.box).slices)] = found
+            after_window(core.shape[0] * core.shape[1])
+        return maps
+
+    def _window(self, pixels: NDArray[np.float32], window: Window, core: Box, counts: Streamed) -> NDArray[Any] | None:
+        if self.is_background is not None and self.is_background(pixels):
+            counts.skipped += 1
+            return None
+        rows, columns = core.within(window.read).slices
+        key = _flat_key(pixels, window, core)
+        if key is not None and key in self._flat:
+            counts.repeated += 1
+            return self._flat[key]
+        counts.run += 1
+        logits = self.run(repeated_edge(pixels, window.pad)[None])[0]
+        found = probabilities(logits[:, rows, columns], self.activation)
+        if key is not None and len(self._flat) < _FLAT_KEPT and found.size * (len(self._flat) + 1) <= _FLAT_PX:
+            self._flat[key] = found
+        return found
+
+
+def _flat_key(pixels: NDArray[np.float32], window: Window, core: Box) -> tuple[Any, ...] | None:
+    """Give what makes the result of a window without structure; None for others."""
+    values = pixels[:, 0, 0]
+    if any(bool((channel != value).any()) for channel, value in zip(pixels, values, strict=True)):
+        return None
+    # where a window meets the image's edge the network sees its padding, so the place of the core counts too
+    return (*values.tolist(), window.read.shape, window.pad, core.within(window.read), _edges(window))
+
+
+def _edges(window: Window) -> tuple[int, int, int, int]:
+    read, core = window.read, window.core
+    return core.row0 - read.row0, core.col0 - read.col0, read.row1 - core.row1, read.col1 - core.col1
+
+
+def _ahead(reader: ThreadPoolExecutor, read: Read, blocks: Blocks, todo: list[Block]) -> Any:  # noqa: ANN401 - a generator, closed by its user
+    """Give the pixels of the windows in order, each read while the one before is run."""
+
+    def pixels() -> Iterator[NDArray[np.float32]]:
+        windows = iter([window for block in todo for window in block.windows])
+        boxes = (window.read.clipped(blocks.shape) for window in windows)
+        first = next(boxes, None)
+        coming = None if first is None else reader.submit(read, first)
+        while coming is not None:
+            now = coming.result()
+            box = next(boxes, None)
+            coming = None if box is None else reader.submit(read, box)
+            yield now
+
+    return pixels()
