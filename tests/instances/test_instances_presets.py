@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from painting import Disc, paint
+from PIL import Image
 
 from cellmonai.core.errors import InputError, UsageError
 from cellmonai.instances.components import label_components
@@ -284,3 +286,67 @@ def test_values_kept_beside_the_tests_are_those_of_the_oracles(oracle_folder: Pa
 def test_short_names_mean_the_same_presets(name: str) -> None:
     mask = MASKS["random_22_disks"]
     assert np.array_equal(run_preset(name, mask), run_preset(OTHER_NAMES[name], mask))
+
+
+FNC_PLAIN = {
+    "Mar19bS1C4R2_LHr_200x": 13,
+    "Mar23bS1C2R3_VLPAGr_200x": 4,
+    "Mar24bS1C2R3_LHl_200x": 6,
+    "Mar32bS2C2R2_DMl_200x": 35,
+}
+FNC_MORELLI = [14, 4, 6, 33]
+FNC_REPAIRED = [14, 4, 6, 35]
+
+
+@pytest.fixture(scope="module")
+def fnc_masks(data_folder: Path) -> dict[str, NDArray[np.bool_]]:
+    """The four published masks of neurons, which do not touch."""
+    folder = data_folder / "fnc" / "masks"
+    return {name: np.asarray(Image.open(folder / f"{name}.png")) > 0 for name in FNC_PLAIN}
+
+
+def test_counts_of_the_neurons_are_those_of_their_authors(data_folder: Path) -> None:
+    with (data_folder / "fnc" / "stats_df.csv").open(newline="", encoding="utf-8") as table:
+        assert {row["img_name"]: int(row["n_cells"]) for row in csv.DictReader(table)} == FNC_PLAIN
+
+
+@pytest.mark.parametrize("preset", ["allureking_plain", "floodfill_127", "floodfill_122"])
+def test_presets_that_take_regions_count_the_neurons_as_their_authors(
+    fnc_masks: dict[str, NDArray[np.bool_]], preset: str
+) -> None:
+    assert {name: int(run_preset(preset, mask).max()) for name, mask in fnc_masks.items()} == FNC_PLAIN
+
+
+def test_smoothing_and_watershed_count_the_neurons_as_scipy_and_scikit_image_do(
+    fnc_masks: dict[str, NDArray[np.bool_]],
+) -> None:
+    from scipy import ndimage
+    from skimage.feature import peak_local_max
+    from skimage.segmentation import watershed
+
+    for mask in fnc_masks.values():
+        smoothed = ndimage.binary_fill_holes(ndimage.binary_closing(ndimage.binary_opening(mask)))
+        regions, _ = ndimage.label(smoothed)
+        assert areas(run_preset("allureking_morph", mask)) == [area for area in areas(regions) if area >= 10]
+        distance = ndimage.distance_transform_edt(smoothed)
+        peaks = peak_local_max(distance, min_distance=5, labels=smoothed.astype(np.uint8))
+        markers = np.zeros(mask.shape, np.int32)
+        markers[tuple(peaks.T)] = np.arange(1, len(peaks) + 1)
+        parts = watershed(-distance, markers, mask=smoothed)
+        assert run_preset("allureking_watershed", mask).max() == sum(area >= 10 for area in areas(parts))
+
+
+@pytest.mark.parametrize("preset", ["morelli2021", "tashfeen", "fnc_v2"])
+def test_of_58_neurons_the_published_pipelines_cut_one_and_lose_two(
+    fnc_masks: dict[str, NDArray[np.bool_]], preset: str
+) -> None:
+    """There is no published count of these four masks by the pipelines; outlines are those of the masks, whole."""
+    found = [run_preset(preset, mask) for mask in fnc_masks.values()]
+    repaired = [run_preset(preset, mask, original=False) for mask in fnc_masks.values()]
+    assert [int(labels.max()) for labels in found] == FNC_MORELLI
+    assert [int(labels.max()) for labels in repaired] == FNC_REPAIRED
+    for mask, labels, whole in zip(fnc_masks.values(), found, repaired, strict=True):
+        neurons = label_components(mask)
+        pairs = np.unique(np.stack([labels[mask & (labels > 0)], neurons[mask & (labels > 0)]]), axis=1)
+        assert pairs.shape[1] == labels.max()  # every object lies in one neuron
+        assert set(neurons[whole > 0].tolist()) >= set(range(1, int(neurons.max()) + 1))  # none is lost once repaired
