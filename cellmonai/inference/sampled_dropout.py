@@ -42,13 +42,13 @@ class SampledDropout(nn.Module):
         """Leave out what the key says; the N of a batch all lose the same."""
         if self.share >= 1:
             return torch.zeros_like(values)
-        numbers = self._of_maps(values) if self.whole_maps else self._of_values(values)
+        numbers = self._of_maps(values)[:, None, None] if self.whole_maps else self._of_values(values)
         kept = numbers >= min(round(self.share * 2**32), 2**32 - 1) - 2**31
-        return torch.where(kept, values / (1 - self.share), torch.zeros((), dtype=values.dtype, device=values.device))
+        return values * kept.to(values.dtype).div_(1 - self.share)
 
     def _of_maps(self, values: Tensor) -> Tensor:
-        """Give a number for every map, int32, shape (C, 1, 1)."""
-        return _mixed(_counted(0, values.shape[1], values) ^ _signed(self._key))[:, None, None]
+        """Give a number for every map, int32, shape (C,)."""
+        return _mixed(_counted(0, values.shape[1], values) ^ _signed(self._key))
 
     def _of_values(self, values: Tensor) -> Tensor:
         """Give a number for every value: of its map, row and column in the image, or of its index in other arrays."""
@@ -57,9 +57,10 @@ class SampledDropout(nn.Module):
         top, left = (
             start * size // side for start, size, side in zip(self._place, values.shape[-2:], self._window, strict=True)
         )
-        rows = _counted(top, values.shape[-2], values)[:, None]
-        columns = _mixed(_counted(left, values.shape[-1], values) ^ _signed(_GOLDEN))
-        return _mixed(_mixed(self._of_maps(values) ^ rows) ^ columns)
+        rows = _counted(top, values.shape[-2], values)[:, None, None]
+        columns = _mixed(_counted(left, values.shape[-1], values) ^ _signed(_GOLDEN))[:, None]
+        numbers = _mixed(_mixed(self._of_maps(values) ^ rows) ^ columns)  # h, w, C: channels last, as the maps lie
+        return numbers.permute(2, 0, 1)
 
 
 def _counted(first: int, length: int, like: Tensor) -> Tensor:
