@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 
 from cellmonai.core.errors import InputError
 from cellmonai.core.text import printable
+from cellmonai.images.ome_zarr_facts import is_maps_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 FAMILIES = (
-    ("TIFF", (".tif", ".tiff", ".btf", ".tf8", ".svs")),
+    ("TIFF", (".tif", ".tiff", ".btf", ".tf8", ".svs", ".ndpi", ".qptiff")),
+    ("OME-Zarr", (".zarr",)),
     ("PNG", (".png",)),
     ("JPEG", (".jpg", ".jpeg")),
     ("BMP", (".bmp",)),
@@ -27,7 +29,7 @@ FAMILIES = (
 
 IMAGE_SUFFIXES = tuple(suffix for _, suffixes in FAMILIES for suffix in suffixes)
 
-_DOUBLE = (".ome.tif", ".ome.tiff", ".ome.btf", ".ome.tf8", ".nii.gz")
+_DOUBLE = (".ome.tif", ".ome.tiff", ".ome.btf", ".ome.tf8", ".ome.zarr", ".nii.gz")
 
 
 def family_of(path: Path) -> str | None:
@@ -62,10 +64,11 @@ def _natural(text: str) -> list[tuple[int, int, str]]:
 
 
 def find_images(inputs: Sequence[Path]) -> list[Path]:
-    """Give the image files that `inputs` name, in natural order, each once.
+    """Give the images that `inputs` name, in natural order, each once.
 
-    A folder means the images directly in it, without hidden and temporary ones; links and special files in it are
-    kept, so that opening refuses them by name instead of their being left out in silence.
+    A folder means the images directly in it, without hidden and temporary ones; an OME-Zarr folder is one image. Links
+    and special files in it are kept, so that opening refuses them by name instead of their being left out in silence;
+    the maps of `cellmonai infer`, which lie beside its masks, are left out.
 
     Raises
     ------
@@ -82,13 +85,15 @@ def find_images(inputs: Sequence[Path]) -> list[Path]:
 
 
 def _images_of(given: Path) -> list[Path]:
+    if is_zarr_folder(given):
+        return [given]
     if given.is_dir():
         return images_in(given)
     if os.path.lexists(given):
         return [given]
     if glob.has_magic(str(given)):
         matches = [Path(text) for text in glob.glob(str(given))]  # noqa: PTH207 - Path.glob takes no absolute pattern
-        images = [path for path in matches if is_image_name(path) and not path.is_dir()]
+        images = [path for path in matches if is_image(path)]
         if images:
             return images
         raise InputError("no image fits this pattern", where=str(given), cure="check the folder and the suffix")
@@ -104,7 +109,7 @@ def images_in(folder: Path) -> list[Path]:
         The folder cannot be listed or holds no image.
     """
     entries = listed(folder)
-    images = [path for path in entries if is_image_name(path) and not path.is_dir()]
+    images = [path for path in entries if is_image(path)]
     if not images:
         raise InputError(
             f"the folder holds no image ({_contents(entries)})",
@@ -128,6 +133,20 @@ def listed(folder: Path) -> list[Path]:
         raise InputError(
             f"the folder cannot be listed ({error.strerror})", where=str(folder), cure="check the path and permissions"
         ) from error
+
+
+def is_zarr_folder(path: Path) -> bool:
+    """Tell whether `path` is a folder of Zarr, by its name or by the headers in it."""
+    return path.is_dir() and (
+        path.suffix.lower() == ".zarr" or any((path / name).is_file() for name in (".zattrs", ".zgroup", "zarr.json"))
+    )
+
+
+def is_image(path: Path) -> bool:
+    """Tell whether a folder is to be listed with this file, or this OME-Zarr folder, among its images."""
+    if not is_image_name(path):
+        return False
+    return not path.is_dir() or (is_zarr_folder(path) and not is_maps_folder(path))
 
 
 def is_image_name(path: Path) -> bool:

@@ -81,7 +81,7 @@ def require_regular_file(path: Path) -> int:
         status = os.lstat(path)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise InputError("no such file", where=str(path), cure="check the path") from error
-    problem = _not_regular(status.st_mode, path)
+    problem = _not_regular(status.st_mode)
     if problem is not None:
         what, cure = problem
         raise InputError(what, where=str(path), cure=cure)
@@ -90,12 +90,10 @@ def require_regular_file(path: Path) -> int:
     return status.st_size
 
 
-def _not_regular(mode: int, path: Path) -> tuple[str, str] | None:
+def _not_regular(mode: int) -> tuple[str, str] | None:
     if stat.S_ISREG(mode):
         return None
     if stat.S_ISDIR(mode):
-        if path.suffix.lower() == ".zarr":
-            return "this is a Zarr folder, which is not read as an image", "export it as OME-TIFF"
         return "this is a folder, not an image", "name an image in it"
     if stat.S_ISLNK(mode):
         return "this is a link, and links are not followed", "pass the file that it points to"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from cellmonai.core.errors import InputError
 from cellmonai.images.budget import budget_of
-from cellmonai.images.find import FAMILIES, family_of
+from cellmonai.images.find import FAMILIES, family_of, is_zarr_folder
 from cellmonai.images.guard import kind_of_content, require_regular_file
 
 if TYPE_CHECKING:
@@ -20,7 +20,8 @@ def open_image(path: Path, *, memory: int | None = None, axes: str | None = None
 
     Parameters
     ----------
-    path : a TIFF (also BigTIFF, OME, ImageJ, Aperio), PNG, JPEG, BMP, npy, npz or NIfTI file
+    path : a TIFF (also BigTIFF, OME, ImageJ, Aperio, Hamamatsu, Akoya), PNG, JPEG, BMP, npy, npz or NIfTI file, or an
+        OME-Zarr folder
     memory : bytes that reading may take; half of what is free by default
     axes : one letter per stored axis (C channel, Y row, X column, Z, T, P planes) where the file does not say, or
         instead of what it says
@@ -47,9 +48,13 @@ def open_indexed(path: Path, *, memory: int | None = None) -> ImageSource:
 
 
 def _open(path: Path, *, memory: int | None, axes: str | None, as_index: bool) -> ImageSource:
+    budget = budget_of(memory)
+    if is_zarr_folder(path) and not path.is_symlink():
+        from cellmonai.images.ome_zarr import open_ome_zarr
+
+        return open_ome_zarr(path, budget, axes=axes)
     require_regular_file(path)
     family = _checked_family(path)
-    budget = budget_of(memory)
     match family:
         case "TIFF":
             from cellmonai.images.tiff import open_tiff
@@ -87,7 +92,7 @@ def _checked_family(path: Path) -> str:
     expected = {"npz": {"zip"}, "NIfTI": {"NIfTI", "gzip"}}.get(family, {family})
     if found not in expected:
         real = "no known image" if found == "unknown" else f"{found} data"
-        article = "a" if family[0] not in "nN" else "an"
+        article = "an" if family[0] in "nNO" else "a"
         raise InputError(
             f"it is named as {article} {family} file and holds {real}",
             where=str(path),

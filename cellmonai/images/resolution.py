@@ -25,6 +25,7 @@ _MICROMETRES = {
     "nm": 1e-3,
     "nanometer": 1e-3,
     "å": 1e-4,
+    "angstrom": 1e-4,
     "pm": 1e-6,
     "inch": 25400.0,
     "in": 25400.0,

@@ -79,7 +79,7 @@ class ImageSource(ABC):
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of the file's content, in hexadecimal."""
+        """SHA-256 in hexadecimal: of the file's content, of a folder over the names and digests of all files in it."""
         with reading(self.path, "the file"):
             return sha256_of(self.path)
 
@@ -142,6 +142,10 @@ class ImageSource(ABC):
         if not wanted or not all(0 <= channel < self.shape[0] for channel in wanted):
             raise ValueError(f"channels are {wanted}, expected some of 0 to {self.shape[0] - 1}")
         return box, wanted
+
+    def block_shape(self, level: int = 0) -> tuple[int, int]:
+        """Rows and columns of what is decoded together: a tile, a strip, a chunk, or one row where any can be read."""
+        return 1, self.levels[level][1]
 
     def keep_rows_only(self) -> None:  # noqa: B027 - most sources keep nothing
         """Keep no more decoded pixels than reading full-width rows from top to bottom needs."""

@@ -1,4 +1,4 @@
-"""TIFF, BigTIFF, OME-TIFF, ImageJ TIFF and Aperio SVS through tifffile's page parser and decoders.
+"""TIFF, BigTIFF, OME-TIFF, ImageJ TIFF, SVS, NDPI and QPTIFF through tifffile's page parser and decoders.
 
 tifffile's own series are not used: they open files that the header names, and let XML be parsed without limits.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,10 +15,11 @@ import numpy as np
 from cellmonai.core.errors import InputError
 from cellmonai.images.guard import reading
 from cellmonai.images.resolution import both, from_resolution, micrometres
+from cellmonai.images.segment_cache import KEPT_BYTES, SegmentCache
 from cellmonai.images.source import ImageFacts, ImageSource, Region, default_names
 from cellmonai.images.tiff_colour import Colour, colour_of
 from cellmonai.images.tiff_layout import layout_of
-from cellmonai.images.tiff_segments import PageReader, SegmentCache
+from cellmonai.images.tiff_segments import PageReader
 from cellmonai.images.tiff_structure import directories_of, is_smaller_copy
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from cellmonai.images.tiff_frames import Frame, TiffLayout
     from cellmonai.images.tiff_structure import Directory
 
-_FLAGS = ("ome", "lsm", "scanimage", "ndpi", "eer", "philips", "vista", "indica", "stk")
+_FLAGS = ("ome", "lsm", "scanimage", "eer", "philips", "vista", "indica", "stk")
 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what it logs is said here as an error, or harmless
 
@@ -42,8 +44,9 @@ def open_tiff(path: Path, budget: Budget, *, axes: str | None, as_index: bool = 
     from tifffile import TiffFile
 
     with reading(path, "the TIFF header"):
-        directories = directories_of(path)
-        flags: dict[str, Any] = {f"is_{flag}": False for flag in _FLAGS}
+        hamamatsu = path.name.lower().endswith(".ndpi")  # nothing in the file's first bytes tells its wide offsets
+        directories = directories_of(path, hamamatsu=hamamatsu)
+        flags: dict[str, Any] = {f"is_{flag}": False for flag in _FLAGS} | {"is_ndpi": hamamatsu}
         tif = TiffFile(path, **flags)
     try:
         with reading(path, "the TIFF header"):
@@ -58,7 +61,7 @@ def _opened(
 ) -> ImageSource:
     page = tif.pages.first
     _check_page(page, path)
-    layout = layout_of(directories, page.description or "", path, page_axes=page.axes, axes=axes)
+    layout = layout_of(directories, partial(_description, tif), path, page_axes=page.axes, axes=axes)
     colour = colour_of(page, path, as_index=as_index)
     names = _channel_names(layout, colour)
     levels, children = _levels(page, layout, directories)
@@ -73,6 +76,11 @@ def _opened(
         notes=layout.notes + colour.notes,
     )
     return TiffSource(path, facts, budget, tif, layout, colour, children)
+
+
+def _description(tif: TiffFile, number: int) -> str:
+    page: Any = tif.pages[number]
+    return str(page.description or "")
 
 
 def _channel_names(layout: TiffLayout, colour: Colour) -> tuple[str, ...]:
@@ -105,17 +113,18 @@ def _levels(
 ) -> tuple[tuple[tuple[int, int], ...], int]:
     """Give the sizes of all resolutions, and how many of them are sub-directories of each page."""
     sizes = [(page.imagelength, page.imagewidth)]
-    if layout.page_levels:
-        sizes += [(directories[i].height, directories[i].width) for i in layout.page_levels]
-        return tuple(sizes), 0
+    used = {frame.directory for plane in layout.planes for frame in plane}
+    if layout.copies:
+        ladders = [[(directories[i].height, directories[i].width) for i in layout.copies.get(p, ())] for p in used]
+        alike = all(ladder == ladders[0] for ladder in ladders)
+        return tuple(sizes + (ladders[0] if alike else [])), 0
     larger = first = directories[layout.planes[0][0].directory]
     for child in first.children:
         if not is_smaller_copy(child, larger):
             break
         sizes.append((child.height, child.width))
         larger = child
-    used = {directories[frame.directory] for plane in layout.planes for frame in plane}
-    if any([(c.height, c.width) for c in d.children[: len(sizes) - 1]] != sizes[1:] for d in used):
+    if any([(c.height, c.width) for c in directories[i].children[: len(sizes) - 1]] != sizes[1:] for i in used):
         sizes = sizes[:1]
     return tuple(sizes), len(sizes) - 1
 
@@ -154,7 +163,7 @@ class TiffSource(ImageSource):
         super().__init__(path, facts, budget)
         self._tif, self._layout, self._colour, self._children = tif, layout, colour, children
         self._size = path.stat().st_size
-        self._cache = SegmentCache(min(budget.amount // 4, 256 * 2**20))
+        self._cache = SegmentCache(min(budget.amount // 4, KEPT_BYTES))
         self._readers: dict[tuple[Frame, int], PageReader] = {}
         self._lock = threading.RLock()
         first = self._reader(layout.planes[0][0], 0)
@@ -162,6 +171,12 @@ class TiffSource(ImageSource):
         budget.require_ratio(decoded, first.encoded_bytes, where=path)
         if layout.planes[-1][-1].skip:
             self._reader(layout.planes[-1][-1], 0)
+
+    def block_shape(self, level: int = 0) -> tuple[int, int]:
+        """Rows and columns of a tile or strip."""
+        reader = self._reader(self._layout.planes[0][0], level)
+        rows = 1 if reader.is_raw else reader.band_rows or reader.segment_shape[0]
+        return min(rows, self.levels[level][0]), reader.segment_shape[1]
 
     def keep_rows_only(self) -> None:
         """Keep the tiles of two rows of tiles, which rows that run on from top to bottom share."""
@@ -201,16 +216,23 @@ class TiffSource(ImageSource):
             self._check_like_first(page, level)
             reader = PageReader(page, self.path, self._size, self._cache, frame.skip)
             reader.require_complete()
-            self.budget.require(reader.smallest_read, "one tile or strip of it", where=self.path)
+            self.budget.require(reader.peak_bytes, "one tile or strip of it", where=self.path)
+            self._keep_whole_strips(reader)
             if len(self._readers) > 256:
                 self._readers.clear()
             self._readers[(frame, level)] = reader
         return reader
 
+    def _keep_whole_strips(self, reader: PageReader) -> None:
+        """Keep strips as large as the image, of each channel where they fit, so that each is decoded only once."""
+        beside = reader.smallest_read * self.shape[0]
+        wanted = beside if 2 * beside <= self.budget.amount else reader.smallest_read
+        self._cache.limit = max(self._cache.limit, wanted)
+
     def _page(self, frame: Frame, level: int) -> TiffPage:
         pages: Any = self._tif.pages  # indexing gives frames only where they were asked for
         if level and not self._children:
-            page: TiffPage = pages[self._layout.page_levels[level - 1]]
+            page: TiffPage = pages[self._layout.copies[frame.directory][level - 1]]
         else:
             page = pages[frame.directory].pages[level - 1] if level else pages[frame.directory]
         return page

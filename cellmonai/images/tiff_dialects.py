@@ -1,24 +1,20 @@
-"""What OME-TIFF, ImageJ, Aperio SVS and tifffile's JSON say about the pages of a TIFF."""
+"""What OME-TIFF, ImageJ and tifffile's JSON say about the pages of a TIFF."""
 
 from __future__ import annotations
 
 import json
-import re
 from math import prod
 from typing import TYPE_CHECKING
 
 from cellmonai.core.errors import InputError
 from cellmonai.images.axes import plane_names
-from cellmonai.images.resolution import micrometres
 from cellmonai.images.tiff_frames import Frame, StoredFrames, TiffLayout
-from cellmonai.images.tiff_structure import is_smaller_copy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from cellmonai.images.ome import OmeImage
-    from cellmonai.images.tiff_structure import Directory
 
 _SIDE_PICTURES = {"label", "macro", "thumbnail", "overview", "label image", "macro image"}
 
@@ -124,24 +120,3 @@ def tifffile_json_layout(pages: list[int], description: str, path: Path) -> Stor
     if len(set(lead)) != len(lead):
         lead, sizes = "P", (prod(sizes),)
     return StoredFrames(lead, sizes, _frames(pages, prod(sizes), path)) if lead else None
-
-
-def aperio_layout(directories: Sequence[Directory], description: str) -> TiffLayout:
-    """Arrange a slide scan: the first page, its tiled smaller copies, and neither label nor macro picture."""
-    levels: list[int] = []
-    for i, directory in enumerate(directories[1:], start=1):
-        last = directories[levels[-1]] if levels else directories[0]
-        if directory.tiled and is_smaller_copy(directory, last):
-            levels.append(i)
-    match = re.search(r"\|\s*MPP\s*=\s*([0-9.]+)", description)
-    size = micrometres(float(match[1]), "um") if match and match[1].count(".") <= 1 else None
-    left_out = len(directories) - 1 - len(levels)
-    return TiffLayout(
-        "P",
-        (1,),
-        ((Frame(0),),),
-        ("",),
-        page_levels=tuple(levels),
-        pixel_size_um=(size, size) if size else None,
-        notes=(f"{left_out} side pictures (thumbnail, label, macro) left out",) if left_out else (),
-    )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from cellmonai.core.units import PixelSize
 
 
@@ -27,7 +29,7 @@ class TiffLayout:
     sizes : their lengths
     planes : for each plane the frames of its channels
     names : of the planes
-    page_levels : directories that are smaller copies of the only plane, where the file keeps them in its main chain
+    copies : directory of a page to those of its smaller copies, where the file keeps them in its main chain
     unit : of the resolution tags where the description gives it (ImageJ), else None
     """
 
@@ -35,7 +37,7 @@ class TiffLayout:
     sizes: tuple[int, ...]
     planes: tuple[tuple[Frame, ...], ...]
     names: tuple[str, ...]
-    page_levels: tuple[int, ...] = ()
+    copies: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     channels: tuple[str, ...] = ()
     pixel_size_um: PixelSize | None = None
     unit: str | None = None

@@ -1,6 +1,7 @@
 """Which directory of a TIFF is which plane, channel or resolution, from what the file says of itself.
 
-Five dialects are known: OME-TIFF, ImageJ, Aperio SVS, tifffile's JSON, and a plain file with one or many pages.
+Seven dialects are known: OME-TIFF, ImageJ, tifffile's JSON, slide scans of Aperio (SVS), Hamamatsu (NDPI) and Akoya
+(QPTIFF), and a plain file with one or many pages.
 """
 
 from __future__ import annotations
@@ -11,29 +12,33 @@ from typing import TYPE_CHECKING
 from cellmonai.core.errors import InputError
 from cellmonai.images.axes import check_axes, plane_names
 from cellmonai.images.ome import read_ome
-from cellmonai.images.tiff_dialects import (
-    aperio_layout,
-    imagej_layout,
-    ome_layout,
-    tifffile_json_layout,
-)
+from cellmonai.images.tiff_dialects import imagej_layout, ome_layout, tifffile_json_layout
 from cellmonai.images.tiff_frames import Frame, StoredFrames, TiffLayout
+from cellmonai.images.tiff_slides import aperio_layout, ndpi_layout, qptiff_layout
 from cellmonai.images.tiff_structure import is_smaller_copy
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from cellmonai.images.tiff_structure import Directory
 
+_AKOYA = "PerkinElmer-QPI-ImageDescription"
+
 
 def layout_of(
-    directories: Sequence[Directory], description: str, path: Path, *, page_axes: str, axes: str | None
+    directories: Sequence[Directory],
+    description_of: Callable[[int], str],
+    path: Path,
+    *,
+    page_axes: str,
+    axes: str | None,
 ) -> TiffLayout:
-    """Read the layout of a TIFF from its directories and the description of the first one.
+    """Read the layout of a TIFF from its directories and what they say of themselves.
 
     Parameters
     ----------
+    description_of : gives the image description of a directory by its number
     page_axes : axes of one page: YX, YXS or SYX
     axes : as the user named them, for the pages and the axes in front of them, or None to believe the file
 
@@ -42,10 +47,15 @@ def layout_of(
     InputError
         The file declares more planes than it holds, mixes pictures of different sizes, or `axes` do not fit.
     """
+    description = description_of(0)
     images = read_ome(description, path, directories=len(directories))
     images = tuple(image for image in images if image.table)
     if description.startswith("Aperio"):
         return aperio_layout(directories, description)
+    if directories[0].magnification is not None:
+        return ndpi_layout(directories)
+    if _AKOYA in description[:200]:
+        return qptiff_layout(directories, description_of)
     pages, levels, notes = _same_size(directories, path, strict=not images)
     if images and axes is None:
         return ome_layout(images, path)
@@ -57,7 +67,7 @@ def layout_of(
     stored = stored or StoredFrames("P", (len(pages),), [Frame(i) for i in pages])
     if axes is not None:
         stored = _named(stored, axes.upper(), page_axes, path)
-    return _grid(stored, page_levels=levels, notes=notes)
+    return _grid(stored, levels=levels, notes=notes)
 
 
 def _named(stored: StoredFrames, axes: str, page_axes: str, path: Path) -> StoredFrames:
@@ -112,7 +122,7 @@ def _same_size(
     return pages, tuple(levels) if len(pages) == 1 else (), notes
 
 
-def _grid(stored: StoredFrames, *, page_levels: tuple[int, ...] = (), notes: tuple[str, ...] = ()) -> TiffLayout:
+def _grid(stored: StoredFrames, *, levels: tuple[int, ...] = (), notes: tuple[str, ...] = ()) -> TiffLayout:
     """Arrange stored frames as planes of channels."""
     lead, sizes = stored.lead, stored.sizes
     order = [i for i, letter in enumerate(lead) if letter != "C"]
@@ -127,7 +137,7 @@ def _grid(stored: StoredFrames, *, page_levels: tuple[int, ...] = (), notes: tup
         sizes,
         tuple(planes),
         plane_names("".join(lead[i] for i in order), [sizes[i] for i in order]),
-        page_levels=page_levels,
+        copies={stored.frames[0].directory: levels} if levels else {},
         unit=stored.unit,
         notes=notes,
     )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import struct
-from collections import OrderedDict
 from math import prod
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from cellmonai.core.errors import InputError
+from cellmonai.images.tiff_strips import BAND_BYTES, DeflatedStrip, as_pixels, is_streamed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,34 +18,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from tifffile import TiffPage
 
+    from cellmonai.images.segment_cache import SegmentCache
     from cellmonai.images.source import Region
 
 _JPEG = {6, 7, 34892, 33007}
-
-
-class SegmentCache:
-    """Decoded tiles and strips that were used last, up to a number of bytes: neighbouring windows share them."""
-
-    def __init__(self, limit: int) -> None:
-        self.limit, self.used = limit, 0
-        self._kept: OrderedDict[tuple[int, int], NDArray[Any]] = OrderedDict()
-
-    def get(self, key: tuple[int, int]) -> NDArray[Any] | None:
-        """Give a kept segment and mark it as used."""
-        segment = self._kept.get(key)
-        if segment is not None:
-            self._kept.move_to_end(key)
-        return segment
-
-    def put(self, key: tuple[int, int], segment: NDArray[Any]) -> None:
-        """Keep a segment and forget the oldest ones that no longer fit."""
-        if segment.nbytes > self.limit:
-            return
-        self._kept[key] = segment
-        self.used += segment.nbytes
-        while self.used > self.limit:
-            _, old = self._kept.popitem(last=False)
-            self.used -= old.nbytes
 
 
 class PageReader:
@@ -67,6 +43,9 @@ class PageReader:
         self.segment_shape = (length, width)
         self.rows = -(-page.imagelength // length)
         self.columns = -(-page.imagewidth // width)
+        row = page.imagewidth * self.contiguous * self.dtype.itemsize
+        self.band_rows = max(1, BAND_BYTES // max(row, 1)) if is_streamed(page) else 0
+        self._strips: dict[int, DeflatedStrip] = {}
         if skip and not self.is_raw:
             raise self._missing("its description declares more planes than it holds")
 
@@ -79,9 +58,16 @@ class PageReader:
 
     @property
     def smallest_read(self) -> int:
-        """Bytes in memory of the least that can be decoded: a row where raw, else a tile or strip."""
-        rows = 1 if self.is_raw else min(self.segment_shape[0], self.page.imagelength)
+        """Bytes of the least that can be decoded: a row where raw, a band of a long strip, else a tile or strip."""
+        rows = 1 if self.is_raw else self.band_rows or min(self.segment_shape[0], self.page.imagelength)
         return int(rows * self.segment_shape[1] * self.contiguous * self.dtype.itemsize)
+
+    @property
+    def peak_bytes(self) -> int:
+        """Bytes in memory while the least is decoded: its stored form, and its pixels once or twice."""
+        if self.is_raw or self.band_rows:
+            return 2 * self.smallest_read
+        return 2 * self.smallest_read + min(max(self.page.databytecounts, default=0), self.file_size)
 
     @property
     def encoded_bytes(self) -> int:
@@ -139,6 +125,9 @@ class PageReader:
                 top, bottom = max(i * length, row0), min((i + 1) * length, row1)
                 yield top, 0, self._raw_rows(first + i, top - i * length, bottom - top)
                 continue
+            if self.band_rows:
+                yield from self._bands(first + i, i * length, box)
+                continue
             for j in range(column0 // width, -(-column1 // width)):
                 segment = self._decoded(first + i * self.columns + j)
                 if segment is not None:
@@ -159,6 +148,34 @@ class PageReader:
         data = self._bytes(offset, count * row * dtype.itemsize)
         return np.frombuffer(data, dtype).reshape(count, self.page.imagewidth, self.contiguous)
 
+    def _bands(self, index: int, top: int, box: Region) -> Iterator[tuple[int, int, NDArray[Any]]]:
+        """Give the bands of a long strip, whose first row is `top`, that overlap the box."""
+        rows, page = self.band_rows, self.page
+        bottom = min(top + self.segment_shape[0], page.imagelength)
+        for number in range(max(box[0] - top, 0) // rows, -(-(min(box[2], bottom) - top) // rows)):
+            key, start = (page.offset, index, number), number * rows
+            band = self.cache.get(key)
+            if band is None:
+                end = min(start + rows, bottom - top)
+                if page.databytecounts[index] == 0:
+                    continue
+                band = as_pixels(self._strip(index).rows(start, end), page, end - start)
+                self.cache.put(key, band)
+            yield top + start, 0, band
+
+    def _strip(self, index: int) -> DeflatedStrip:
+        strip = self._strips.get(index)
+        if strip is None:
+            page, row = self.page, self.page.imagewidth * self.contiguous * self.dtype.itemsize
+            if len(self._strips) >= max(8, page.samplesperpixel):
+                self._strips.clear()
+            top = index % self.rows * self.segment_shape[0]
+            rows = min(self.segment_shape[0], page.imagelength - top)
+            place = page.dataoffsets[index], page.databytecounts[index]
+            strip = DeflatedStrip(self._bytes, *place, rows=rows, row_bytes=row)
+            self._strips[index] = strip
+        return strip
+
     def _decoded(self, index: int) -> NDArray[Any] | None:
         key = (self.page.offset, index)
         if (kept := self.cache.get(key)) is not None:
@@ -166,6 +183,7 @@ class PageReader:
         count = self.page.databytecounts[index]
         if count == 0:
             return None  # left out by the writer because it holds nothing
+        self.cache.make_room(self.smallest_read)
         data = self._bytes(self.page.dataoffsets[index], count)
         more: dict[str, Any] = {}
         if self.page.compression in _JPEG:

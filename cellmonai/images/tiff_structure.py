@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from cellmonai.core.errors import InputError
 
@@ -20,12 +20,17 @@ MAX_DEPTH = 8
 MAX_TAGS = 4096
 
 _WIDTH, _LENGTH, _SUBFILE, _SAMPLES, _TILE_WIDTH, _SUBIFDS = 256, 257, 254, 277, 322, 330
-_FORMATS = {1: ("B", 1), 3: ("H", 2), 4: ("I", 4), 13: ("I", 4), 16: ("Q", 8), 18: ("Q", 8)}
+_MAGNIFICATION, _DEPTH = 65421, 65424  # of Hamamatsu
+_WANTED = {_WIDTH, _LENGTH, _SUBFILE, _SAMPLES, _TILE_WIDTH, _SUBIFDS, _MAGNIFICATION, _DEPTH}
+_FORMATS = {1: ("B", 1), 3: ("H", 2), 4: ("I", 4), 9: ("i", 4), 11: ("f", 4), 13: ("I", 4), 16: ("Q", 8), 18: ("Q", 8)}
 
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """What one IFD says about its picture: size in pixels, samples per pixel, role, and its sub-directories."""
+    """What one IFD says about its picture: size in pixels, samples per pixel, role, and its sub-directories.
+
+    `magnification` and `depth` stand in slide scans of Hamamatsu only.
+    """
 
     width: int
     height: int
@@ -33,6 +38,8 @@ class Directory:
     subfile: int
     tiled: bool
     children: tuple[Directory, ...]
+    magnification: float | None = None
+    depth: int = 0
 
     @property
     def reduced(self) -> bool:
@@ -50,19 +57,29 @@ def is_smaller_copy(small: Directory, large: Directory) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Format:
+    """Byte order, and how wide offsets are: Hamamatsu's classic files have 64-bit offsets from directory to directory.
+
+    https://openslide.org/formats/hamamatsu/
+    """
+
     order: str
     big: bool
+    hamamatsu: bool = False
 
     @property
     def offset(self) -> str:
         return self.order + ("Q" if self.big else "I")
 
+    @property
+    def following(self) -> str:
+        return self.order + ("Q" if self.big or self.hamamatsu else "I")
+
 
 class _Walk:
     """One walk over the directories of an open file."""
 
-    def __init__(self, stream: BinaryIO, path: Path) -> None:
-        self.stream, self.path = stream, path
+    def __init__(self, stream: BinaryIO, path: Path, *, hamamatsu: bool) -> None:
+        self.stream, self.path, self.hamamatsu = stream, path, hamamatsu
         self.size = stream.seek(0, 2)
         self.seen: set[int] = set()
 
@@ -80,9 +97,12 @@ class _Walk:
         start = self._bytes(0, 8)
         order = "<" if start[:2] == b"II" else ">"
         big = struct.unpack(order + "H", start[2:4])[0] == 43
-        form = _Format(order, big)
+        form = _Format(order, big, self.hamamatsu and not big)
         where = 8 if big else 4
-        return form, int(struct.unpack(form.offset, self._bytes(where, 8 if big else 4))[0])
+        return form, self._following(form, where)
+
+    def _following(self, form: _Format, where: int) -> int:
+        return int(struct.unpack(form.following, self._bytes(where, struct.calcsize(form.following)))[0])
 
     def _directory(self, offset: int, *, depth: int) -> tuple[Directory, int]:
         if offset in self.seen:
@@ -97,14 +117,14 @@ class _Walk:
             raise self._broken(f"a directory claims {tags} tags")
         entry = 20 if big else 12
         block = self._bytes(offset + counted, tags * entry)
-        facts: dict[int, tuple[int, ...]] = {}
+        facts: dict[int, tuple[Any, ...]] = {}
         for i in range(0, len(block), entry):
             self._tag(block[i : i + entry], facts)
-        following = struct.unpack(self.format.offset, self._bytes(offset + counted + len(block), 8 if big else 4))[0]
-        return self._made(facts, depth), int(following)
+        return self._made(facts, depth), self._following(self.format, offset + counted + len(block))
 
-    def _made(self, facts: dict[int, tuple[int, ...]], depth: int) -> Directory:
+    def _made(self, facts: dict[int, tuple[Any, ...]], depth: int) -> Directory:
         children = [self._directory(child, depth=depth + 1)[0] for child in facts.get(_SUBIFDS, ()) if child]
+        hamamatsu = self.format.hamamatsu
         return Directory(
             width=_first(facts, _WIDTH, 0),
             height=_first(facts, _LENGTH, 0),
@@ -112,11 +132,13 @@ class _Walk:
             subfile=_first(facts, _SUBFILE, 0),
             tiled=_TILE_WIDTH in facts,
             children=tuple(children),
+            magnification=float(facts[_MAGNIFICATION][0]) if hamamatsu and facts.get(_MAGNIFICATION) else None,
+            depth=_first(facts, _DEPTH, 0) if hamamatsu else 0,
         )
 
-    def _tag(self, entry: bytes, facts: dict[int, tuple[int, ...]]) -> None:
+    def _tag(self, entry: bytes, facts: dict[int, tuple[Any, ...]]) -> None:
         code, kind = struct.unpack(self.format.order + "HH", entry[:4])
-        if code not in {_WIDTH, _LENGTH, _SUBFILE, _SAMPLES, _TILE_WIDTH, _SUBIFDS} or kind not in _FORMATS:
+        if code not in _WANTED or kind not in _FORMATS:
             return
         count = struct.unpack(self.format.offset, entry[4:12] if self.format.big else entry[4:8])[0]
         letter, size = _FORMATS[kind]
@@ -137,13 +159,13 @@ class _Walk:
         return InputError(f"the TIFF structure is damaged: {what}", where=str(self.path), cure="export the image again")
 
 
-def _first(facts: dict[int, tuple[int, ...]], code: int, default: int) -> int:
+def _first(facts: dict[int, tuple[Any, ...]], code: int, default: int) -> int:
     values = facts.get(code, ())
     return int(values[0]) if values else default
 
 
-def directories_of(path: Path) -> tuple[Directory, ...]:
-    """Give the IFDs of a TIFF or BigTIFF in the order of the file.
+def directories_of(path: Path, *, hamamatsu: bool = False) -> tuple[Directory, ...]:
+    """Give the IFDs of a TIFF or BigTIFF, or of Hamamatsu's own kind, in the order of the file.
 
     Raises
     ------
@@ -151,4 +173,4 @@ def directories_of(path: Path) -> tuple[Directory, ...]:
         Directories or sub-directories that form a loop, lie beyond the end of the file, or are too many.
     """
     with path.open("rb") as stream:
-        return _Walk(stream, path).directories()
+        return _Walk(stream, path, hamamatsu=hamamatsu).directories()
