@@ -57,16 +57,30 @@ class Normalisation:
         return Scaling(tuple(o for o, _ in channels), tuple(s for _, s in channels), self.clip)
 
     def _one_channel(self, channel: NDArray[Any]) -> tuple[float, float]:
+        channel = channel.view(np.uint8) if channel.dtype.kind == "b" else channel
         match self.method:
             case "percentile":
                 low, high = (float(v) for v in np.percentile(channel, (self.low, self.high)))
-                if low == high:  # less foreground than the percentile leaves above it: scale to the brightest pixel
-                    high = float(channel.max())
-            case "range":
-                low, high = self.low, self.high
             case "zscore":
                 low = float(channel.mean(dtype=np.float64))
                 high = low + float(channel.std(dtype=np.float64))
+            case _:
+                return self.pair()
+        return self.pair(low, high, greatest=float(channel.max()))
+
+    def pair(self, low: float = 0.0, high: float = 1.0, *, greatest: float = 1.0) -> tuple[float, float]:
+        """Give (offset, scale) of one channel.
+
+        Parameters
+        ----------
+        low, high : its percentiles, or its mean and that plus its deviation; `range` and `none` do not look at them
+        greatest : its greatest value
+        """
+        match self.method:
+            case "percentile" if low == high:
+                high = greatest  # less foreground than the percentile leaves above it: scale to the brightest pixel
+            case "range":
+                low, high = self.low, self.high
             case "none":
                 low, high = 0.0, 1.0
         return low, (high - low) if high > low else 1.0

@@ -1,159 +1,174 @@
-"""How a plane's intensities are scaled, found band by band: the numbers are those of the whole plane at once.
+"""How the intensities of a plane that does not fit in memory are scaled, from all its pixels, a band at a time.
 
-Percentiles are exact order statistics, found as a radix sort would: a histogram of the upper 16 bits of all values,
-then of the next 16 bits of those that share them, and so on. Values of 8 and 16 bits take one pass over the plane, of
-32 bits two, of 64 bits four; memory does not depend on the plane.
+The numbers are those that `Normalisation.scaling_for` finds in the whole image: percentiles and extremes of integers
+bit for bit, of floats too where neither of the neighbours that are interpolated overflows; the mean and deviation of
+8 and 16 bit integers from exact sums, of others to rounding.
 """
 
 from __future__ import annotations
 
 import math
-from functools import partial
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cellmonai.images.normalise import Scaling
+from cellmonai.images.bands import bands_of
+from cellmonai.images.normalise import Normalisation, Scaling
+from cellmonai.images.order_statistics import OrderStatistics
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
-    from cellmonai.images.normalise import Normalisation
-    from cellmonai.images.source import ImageSource
-
-    Bands = Callable[[], Iterator[NDArray[Any]]]
-
-_BAND_PX = 1 << 22
-_DIGIT = 16
+    from cellmonai.images.source import ImageSource, Region
 
 
 def scaling_of(
-    source: ImageSource, normalisation: Normalisation, *, channels: Sequence[int] | None = None, plane: int = 0
+    source: ImageSource,
+    normalisation: Normalisation,
+    *,
+    channels: Sequence[int],
+    plane: int,
+    bands: Iterable[Region] | None = None,
+    after_band: Callable[[int, int], None] | None = None,
 ) -> Scaling:
-    """Find the scaling of a plane as `Normalisation.scaling_for` does for an image in memory.
+    """Find the scaling of a plane at full size.
 
     Parameters
     ----------
-    source : the image; it is read in bands of about 4 million px of a channel
-    channels, plane : which part of it
-
-    Returns
-    -------
-    one offset and scale per channel; for whole numbers the very same as of the image in memory, for others but for the
-    rounding of interpolated percentiles and sums
+    source : an open image
+    channels : those that are scaled, one pair of numbers for each
+    plane : index into `source.planes`
+    bands : boxes that cover the plane, each pixel once; boxes of 16 MiB along its tiles by default
+    after_band : called with the number of bands that are done and of those known to be needed, over all passes
 
     Raises
     ------
     InputError
-        The pixels cannot be read.
+        The pixels cannot be read, or hold NaN or infinity.
+
+    Notes
+    -----
+    `range` and `none` read nothing; 8 and 16 bit values and `zscore` are read once, 32 bit values twice, 64 bit values
+    two to four times. Besides one band, memory takes at most 3 MiB per channel, 16 MiB more for 64 bit values.
     """
-    wanted = range(source.shape[0]) if channels is None else channels
-    pairs = [_ends(normalisation, partial(_bands, source, channel, plane), source) for channel in wanted]
-    scales = [(high - low) if high > low else 1.0 for low, high in pairs]
-    return Scaling(tuple(low for low, _ in pairs), tuple(scales), normalisation.clip)
+    if normalisation.method in ("range", "none"):
+        pairs = [normalisation.pair() for _ in channels]
+    else:
+        boxes = tuple(bands_of(source, channels=len(channels)) if bands is None else bands)
+        reading = _Passes(source, tuple(channels), plane, boxes, after_band or (lambda _done, _of: None))
+        pairs = (_percentiles if normalisation.method == "percentile" else _moments)(reading, normalisation)
+    return Scaling(tuple(o for o, _ in pairs), tuple(s for _, s in pairs), normalisation.clip)
 
 
-def _bands(source: ImageSource, channel: int, plane: int) -> Iterator[NDArray[Any]]:
-    _, rows, columns = source.shape
-    band = max(1, _BAND_PX // columns)
-    for top in range(0, rows, band):
-        yield source.read((top, 0, min(top + band, rows), columns), channels=[channel], plane=plane)
+@dataclass(slots=True)
+class _Passes:
+    """Passes over the bands of a plane; `greatest` are the greatest values of the channels, after the first one."""
+
+    source: ImageSource
+    channels: tuple[int, ...]
+    plane: int
+    boxes: tuple[Region, ...]
+    after_band: Callable[[int, int], None]
+    done: int = 0
+    greatest: tuple[float, ...] = ()
+
+    @property
+    def pixels(self) -> int:
+        return sum((row1 - row0) * (column1 - column0) for row0, column0, row1, column1 in self.boxes)
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether the type has at most 65,536 values, all of them whole numbers."""
+        return self.source.dtype.kind in "bui" and self.source.dtype.itemsize <= 2
+
+    def over(self, take: Callable[[NDArray[Any]], None], *, passes: int) -> None:
+        """Hand every band, (C, h, w), to `take`; `passes` are those that are left with this one."""
+        end = self.done + passes * len(self.boxes)
+        for box in self.boxes:
+            take(self.source.read(box, channels=self.channels, plane=self.plane))
+            self.done += 1
+            self.after_band(self.done, end)
+
+    def searches(self, ranks: Iterable[int]) -> list[OrderStatistics]:
+        """Find order statistics of every channel."""
+        searches = [OrderStatistics(self.source.dtype, ranks) for _ in self.channels]
+        greatest = [-math.inf for _ in self.channels]
+
+        def take(band: NDArray[Any]) -> None:
+            for number, (search, channel) in enumerate(zip(searches, band, strict=True)):
+                if not self.greatest:
+                    greatest[number] = max(greatest[number], float(channel.max()))
+                if not search.done:
+                    search.add(channel)
+
+        while not all(search.done for search in searches):
+            is_first_of_two = not self.greatest and self.source.dtype.itemsize > 2
+            self.over(take, passes=2 if is_first_of_two else 1)
+            self.greatest = tuple(greatest)
+            for search in searches:
+                if not search.done:
+                    search.end_pass()
+        return searches
 
 
-def _ends(normalisation: Normalisation, bands: Bands, source: ImageSource) -> tuple[float, float]:
-    """Give what becomes 0 and what becomes 1."""
-    count = source.shape[1] * source.shape[2]
-    match normalisation.method:
-        case "percentile":
-            low, high, greatest = _percentiles(bands, (normalisation.low, normalisation.high), count)
-            return low, greatest if low == high else high
-        case "range":
-            return normalisation.low, normalisation.high
-        case "zscore":
-            mean = math.fsum(float(part.sum(dtype=np.float64)) for part in bands()) / count
-            squares = math.fsum(float(np.square(part.astype(np.float64) - mean).sum()) for part in bands())
-            return mean, mean + math.sqrt(squares / count)
-        case "none":
-            return 0.0, 1.0
+def _percentiles(reading: _Passes, normalisation: Normalisation) -> list[tuple[float, float]]:
+    last = reading.pixels - 1
+    places = [last * (share / 100.0) for share in (normalisation.low, normalisation.high)]
+    ends = [(min(int(place), last), min(int(place) + 1, last)) for place in places]
+    searches = reading.searches(dict.fromkeys(rank for pair in ends for rank in pair))
+    pairs = []
+    for search, greatest in zip(searches, reading.greatest, strict=True):
+        low, high = (
+            _between(search.value(a), search.value(b), place - a) for (a, b), place in zip(ends, places, strict=True)
+        )
+        pairs.append(normalisation.pair(low, high, greatest=greatest))
+    return pairs
 
 
-def _percentiles(bands: Bands, percents: tuple[float, float], count: int) -> tuple[float, float, float]:
-    """Give two percentiles, by linear interpolation between order statistics, and the greatest value."""
-    places = [percent / 100 * (count - 1) for percent in percents]
-    ranks = sorted({rank for place in places for rank in (math.floor(place), math.ceil(place))} | {count - 1})
-    values = dict(zip(ranks, order_statistics(bands, ranks), strict=True))
-    low, high = (_between(values[math.floor(place)], values[math.ceil(place)], place % 1.0) for place in places)
-    return low, high, values[count - 1]
+def _between(low: Any, high: Any, share: float) -> float:  # noqa: ANN401 - numbers of the stored type
+    """Interpolate as NumPy's percentile does, from the nearer end, so that the last bit is the same."""
+    step = float(high - low) if low.dtype.kind == "f" else float(int(high) - int(low))
+    return float(low) + step * share if share < 0.5 else float(high) - step * (1 - share)
 
 
-def _between(below: float, above: float, share: float) -> float:
-    # as NumPy interpolates: from the nearer end, so that no rounding leads past the farther one
-    return below + (above - below) * share if share < 0.5 else above - (above - below) * (1.0 - share)
+def _moments(reading: _Passes, normalisation: Normalisation) -> list[tuple[float, float]]:
+    exact = reading.is_narrow
+    moments = [_exact_moments(search) for search in reading.searches(())] if exact else _merged_moments(reading)
+    return [normalisation.pair(mean, mean + deviation) for mean, deviation in moments]
 
 
-def order_statistics(bands: Bands, ranks: Sequence[int]) -> list[float]:
-    """Give the values of given ranks, 0 being the least, among all values of the bands, which are gone over anew.
+def _exact_moments(search: OrderStatistics) -> tuple[float, float]:
+    """Give mean and deviation from how often each value occurs, with sums of any length."""
+    seen = np.flatnonzero(search.counts)
+    values = [int(place) + search.smallest for place in seen]
+    counts = [int(count) for count in search.counts[seen]]
+    pixels = sum(counts)
+    total = sum(value * count for value, count in zip(values, counts, strict=True))
+    squares = sum(value * value * count for value, count in zip(values, counts, strict=True))
+    return total / pixels, math.sqrt((pixels * squares - total * total) / pixels**2)
 
-    `bands` gives the same arrays of one type every time it is called; NaN is not among them.
+
+def _merged_moments(reading: _Passes) -> list[tuple[float, float]]:
+    """Give mean and deviation, merged from those of the bands.
+
+    References
+    ----------
+    Chan, Golub, LeVeque 1983, Algorithms for computing the sample variance, equations 2.1.
     """
-    found = {rank: (0, rank) for rank in ranks}  # the leading digits so far, and the rank among those that share them
-    dtype: np.dtype[Any] | None = None
-    shift = None
-    while shift is None or shift > 0:
-        histograms: dict[int, NDArray[np.int64]] = {}
-        for part in bands():
-            keys = _sortable(part)
-            dtype, bits = part.dtype, keys.dtype.itemsize * 8
-            now = max(bits - _DIGIT, 0) if shift is None else shift - _DIGIT
-            for digits in {digits for digits, _ in found.values()}:
-                _count(histograms, digits, keys, now, first=shift is None)
-        shift = now
-        found = {rank: _narrowed(histograms[digits], digits, left) for rank, (digits, left) in found.items()}
-    assert dtype is not None
-    return [_value_of(found[rank][0], dtype) for rank in ranks]
+    parts = [(0, 0.0, 0.0) for _ in reading.channels]  # pixels, mean, sum of squared distances from it
 
+    def take(band: NDArray[Any]) -> None:
+        for number, channel in enumerate(band):
+            before, mean, spread = parts[number]
+            values = channel.astype(np.float64)
+            here = float(values.mean())
+            values -= here
+            after, step = before + values.size, here - mean
+            spread += float(np.square(values, out=values).sum()) + step * step * before * values.size / after
+            parts[number] = (after, mean + step * values.size / after, spread)
 
-def _count(
-    histograms: dict[int, NDArray[np.int64]], digits: int, keys: NDArray[Any], shift: int, *, first: bool
-) -> None:
-    kept = keys if first else keys[(keys >> np.uint64(shift + _DIGIT)) == digits]
-    digit = ((kept >> kept.dtype.type(shift)) & kept.dtype.type(min(0xFFFF, np.iinfo(kept.dtype).max))).astype(
-        np.uint16
-    )
-    counts = np.bincount(digit, minlength=1 << _DIGIT)
-    histograms[digits] = histograms[digits] + counts if digits in histograms else counts
-
-
-def _narrowed(histogram: NDArray[np.int64], digits: int, rank: int) -> tuple[int, int]:
-    sums = np.cumsum(histogram)
-    digit = int(np.searchsorted(sums, rank, side="right"))
-    return (digits << _DIGIT) | digit, rank - (int(sums[digit - 1]) if digit else 0)
-
-
-def _sortable(values: NDArray[Any]) -> NDArray[Any]:
-    """Give unsigned integers in the order of the values."""
-    flat = np.ascontiguousarray(values).ravel()
-    if flat.dtype.kind == "b":
-        return flat.astype(np.uint8)
-    keys: NDArray[Any] = flat.view(f"u{flat.dtype.itemsize}")
-    if flat.dtype.kind == "u":
-        return keys
-    sign = keys.dtype.type(1 << (8 * keys.dtype.itemsize - 1))
-    if flat.dtype.kind == "i":
-        flipped: NDArray[Any] = keys ^ sign
-        return flipped
-    return np.where(keys & sign, ~keys, keys | sign)
-
-
-def _value_of(key: int, dtype: np.dtype[Any]) -> float:
-    """Give the value of a sortable integer."""
-    if dtype.kind in "bu":
-        return float(key)
-    bits = 8 * dtype.itemsize
-    sign = 1 << (bits - 1)
-    if dtype.kind == "i":
-        return float(key - sign)
-    raw = key & ~sign if key & sign else ~key & ((1 << bits) - 1)
-    return float(np.array([raw], f"u{dtype.itemsize}").view(dtype)[0])
+    reading.over(take, passes=1)
+    return [(mean, math.sqrt(spread / pixels)) for pixels, mean, spread in parts]
