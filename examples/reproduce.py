@@ -33,7 +33,12 @@ CHANGES = {
         "network.width=16",
         "training.validate_every=2",
     ),
-    "c_resunet": (TWO_TRAIN_ONE_TESTS, "training.validate_every=2"),
+    "c_resunet": (
+        TWO_TRAIN_ONE_TESTS,
+        'sampling={ method = "random", patch = 256, per_image = 24, foreground_share = 0.7 }',
+        "training.monitor=val_dice",
+        "training.validate_every=4",
+    ),
     "fpn": ("sampling.patch=96", "sampling.per_image=4", "training.validate_every=4"),
     "gowt1": ("training.learning_rate=1e-3", "training.validate_every=4"),
     "tiled_cnn": (TWO_TRAIN_ONE_TESTS, "training.batch_size=8"),
