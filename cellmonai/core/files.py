@@ -37,12 +37,12 @@ def atomic_file(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
     try:
         make_folder(target.parent)
         yield temporary
-        _sync(temporary)
+        sync(temporary)
         os.replace(temporary, target)  # noqa: PTH105 - os.replace is the atomic one on every platform
-        _sync_folder(target.parent)
+        sync_folder(target.parent)
     except OSError as error:
         _discard(temporary)
-        raise _not_writable(target, error) from error
+        raise not_writable(target, error) from error
     except BaseException:
         _discard(temporary)
         raise
@@ -63,10 +63,10 @@ def atomic_folder(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
             _discard(old)
         else:
             temporary.rename(target)
-        _sync_folder(target.parent)
+        sync_folder(target.parent)
     except OSError as error:
         _discard(temporary)
-        raise _not_writable(target, error) from error
+        raise not_writable(target, error) from error
     except BaseException:
         _discard(temporary)
         raise
@@ -105,7 +105,7 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise _not_writable(folder, error) from error
+        raise not_writable(folder, error) from error
 
 
 def require_writable(folder: Path) -> None:
@@ -116,7 +116,7 @@ def require_writable(folder: Path) -> None:
         probe.touch(exist_ok=False)
         probe.unlink(missing_ok=True)  # the holder of the lock may have taken it for an orphan
     except OSError as error:
-        raise _not_writable(folder, error) from error
+        raise not_writable(folder, error) from error
 
 
 def remove_orphans(folder: Path, *inside: str) -> None:
@@ -155,14 +155,22 @@ def _temporary_name(suffix: str = "") -> str:
     return f".{secrets.token_hex(8)}.tmp{suffix}"
 
 
-def _not_writable(target: Path, error: OSError) -> OutputError:
+def not_writable(
+    target: Path, error: OSError, *, cure: str = "choose a folder with space and permission to write"
+) -> OutputError:
+    """Give the failure to raise when the system refuses to write `target`: no space, no permission."""
     reason = error.strerror or str(error)
-    return OutputError(
-        f"cannot be written ({reason})", where=str(target), cure="choose a folder with space and permission to write"
-    )
+    return OutputError(f"cannot be written ({reason})", where=str(target), cure=cure)
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Wait until the content of a file, or the names in a folder, are on the disk.
+
+    Raises
+    ------
+    OSError
+        They could not be written; the system reports it once, so that trying again proves nothing.
+    """
     descriptor = os.open(path, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
     try:
         os.fsync(descriptor)
@@ -170,10 +178,11 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk, where the system can do that."""
     if os.name == "posix":
         with suppress(OSError):  # some network file systems refuse to sync folders
-            _sync(folder)
+            sync(folder)
 
 
 def _discard(path: Path) -> None:

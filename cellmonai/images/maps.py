@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cellmonai.core.errors import InputError
 from cellmonai.core.files import atomic_folder
+from cellmonai.core.many_files import sync_all, write_files
 from cellmonai.images.budget import budget_of
 from cellmonai.images.guard import reading
+from cellmonai.images.map_encoding import CHUNK, MapsEncoder, MapsType
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,10 +22,7 @@ if TYPE_CHECKING:
 
     from cellmonai.core.units import PixelSize
 
-MapsType = Literal["float16", "uint8"]
-
-CHUNK = 512
-_BYTE_SCALE = 255.0
+__all__ = ["CHUNK", "Maps", "MapsType", "StoredMaps", "open_maps", "read_maps", "write_maps"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,46 +63,14 @@ def write_maps(
     """
     if maps.ndim != 3 or maps.shape[0] != len(names):
         raise ValueError(f"maps are {maps.shape} with {len(names)} names, expected (C, Y, X) with one name per channel")
-    if dtype == "uint8" and maps.size and not (maps.min() >= 0 and maps.max() <= 1):
-        raise ValueError("maps outside [0, 1] cannot be stored as uint8")
-    from zarr import open_group
-    from zarr.codecs import Crc32cCodec, ZstdCodec
-
+    shape = (maps.shape[0], maps.shape[1], maps.shape[2])
+    encoder = MapsEncoder(shape, names=names, pixel_size_um=pixel_size_um, dtype=dtype)
     with atomic_folder(path, overwrite=overwrite) as temporary:
-        group = open_group(temporary, mode="w", zarr_format=3, attributes=_attributes(names, pixel_size_um, dtype))
-        array = group.create_array(
-            "0",
-            shape=maps.shape,
-            chunks=(1, min(CHUNK, maps.shape[1]), min(CHUNK, maps.shape[2])),
-            dtype=dtype,
-            compressors=[ZstdCodec(level=3), Crc32cCodec()],
-            dimension_names=("c", "y", "x"),
-            config={"write_empty_chunks": True},  # so that a missing chunk is a lost one
-        )
-        for row in range(0, maps.shape[1], CHUNK):
-            part = maps[:, row : row + CHUNK]
-            array[:, row : row + CHUNK] = (
-                np.floor(part * _BYTE_SCALE + 0.5).astype(np.uint8) if dtype == "uint8" else part.astype(np.float16)
-            )
-
-
-def _attributes(names: Sequence[str], pixel_size_um: PixelSize | None, dtype: MapsType) -> dict[str, Any]:
-    unit = {"unit": "micrometer"} if pixel_size_um else {}
-    scale = [1.0, *(float(size) for size in pixel_size_um or (1.0, 1.0))]
-    axes = [{"name": "c", "type": "channel"}, *({"name": axis, "type": "space", **unit} for axis in "yx")]
-    transform = [{"type": "scale", "scale": scale}]
-    multiscale = {"name": "maps", "axes": axes, "datasets": [{"path": "0", "coordinateTransformations": transform}]}
-    end = 255.0 if dtype == "uint8" else 1.0
-    window = {"min": 0.0, "max": end, "start": 0.0, "end": end}
-    channels = [{"label": name, "color": "FFFFFF", "active": True, "window": window} for name in names]
-    return {
-        "ome": {"version": "0.5", "multiscales": [multiscale], "omero": {"channels": channels}},
-        "cellmonai": {
-            "names": list(names),
-            "pixel_size_um": list(pixel_size_um) if pixel_size_um else None,
-            "one_is": _BYTE_SCALE if dtype == "uint8" else 1.0,
-        },
-    }
+        written = write_files(temporary, encoder.metadata)
+        for top in range(0, shape[1], CHUNK):
+            band = (top, 0, min(top + CHUNK, shape[1]), shape[2])
+            written += write_files(temporary, encoder.chunks(band, maps[:, top : band[2]]))
+        sync_all(written, below=temporary)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -25,6 +25,7 @@ _STRIP_BYTES = 1 << 18
 _BUFFER_BYTES = 1 << 24  # of tiles that are compressed side by side; 256 MiB unless told
 _COLOUR_MAP = 320  # TIFF tag
 _SHORT = 3  # TIFF type
+_REDUCED = 1  # subfile type of a smaller copy
 
 
 def write_plane(
@@ -36,6 +37,7 @@ def write_plane(
     pixel_size_um: PixelSize | None,
     colours: NDArray[np.uint8] | None = None,
     tiled: bool,
+    levels: Sequence[Rows] = (),
 ) -> None:
     """Write a plane as TIFF with OME-XML.
 
@@ -49,30 +51,38 @@ def write_plane(
     colours : uint8, shape (256, 3), from the least to the greatest value, which ImageJ's own reader shows the picture
         in; values stay what they are for it and all others, as the picture is declared grey
     tiled : in tiles, which large pictures want, or in strips, which ImageJ's own reader can open
+    levels : smaller copies, each half the one before, rounded up; asked for when the plane is written to its end. They
+        become sub-directories (SubIFDs) with a pixel size of their own, and the file a BigTIFF, as OME-TIFF has it
     """
-    from tifffile import imwrite
+    from tifffile import TiffWriter
 
-    shape = plane.shape
-    pieces = _tiles(plane, stored) if tiled else _strips(plane, dtype, stored)
-    imwrite(
-        path,
-        pieces,
-        shape=shape,
-        dtype=dtype,
-        bigtiff=shape[0] * shape[1] * dtype.itemsize > CLASSIC_TIFF_LIMIT,
-        photometric="minisblack",
-        tile=(TILE, TILE) if tiled else None,
-        rowsperstrip=None if tiled else _rows_per_strip(shape, dtype),
-        compression="zlib",
-        compressionargs={"level": _LEVEL},
-        description=_ome_xml(shape, dtype, pixel_size_um),
-        metadata=None,
-        software="cellmonai",
-        resolution=(1e4 / pixel_size_um[1], 1e4 / pixel_size_um[0]) if pixel_size_um else None,
-        resolutionunit="CENTIMETER" if pixel_size_um else None,
-        buffersize=_BUFFER_BYTES,
-        extratags=[] if colours is None else [_colour_tag(colours)],
-    )
+    big = bool(levels) or plane.shape[0] * plane.shape[1] * dtype.itemsize > CLASSIC_TIFF_LIMIT
+    with TiffWriter(path, bigtiff=big) as tif:
+        for number, level in enumerate((plane, *levels)):
+            tif.write(
+                _tiles(level, stored) if tiled else _strips(level, dtype, stored),
+                shape=level.shape,
+                dtype=dtype,
+                photometric="minisblack",
+                tile=(TILE, TILE) if tiled else None,
+                rowsperstrip=None if tiled else _rows_per_strip(level.shape, dtype),
+                compression="zlib",
+                compressionargs={"level": _LEVEL},
+                description=None if number else _ome_xml(plane.shape, dtype, pixel_size_um),
+                metadata=None,
+                software=False if number else "cellmonai",
+                resolution=_pixels_per_centimetre(pixel_size_um, 2**number) if pixel_size_um else None,
+                resolutionunit="CENTIMETER" if pixel_size_um else None,
+                buffersize=_BUFFER_BYTES,
+                extratags=[] if colours is None or number else [_colour_tag(colours)],
+                subifds=len(levels) if levels and not number else None,
+                subfiletype=_REDUCED if number else None,
+            )
+
+
+def _pixels_per_centimetre(pixel_size_um: PixelSize, shrunk: int) -> tuple[float, float]:
+    """Give (x, y) of a copy that is `shrunk` times smaller, in TIFF's order."""
+    return 1e4 / (pixel_size_um[1] * shrunk), 1e4 / (pixel_size_um[0] * shrunk)
 
 
 def _tiles(plane: Rows, stored: Callable[[NDArray[Any]], NDArray[Any]]) -> Iterator[NDArray[Any]]:

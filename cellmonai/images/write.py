@@ -10,6 +10,7 @@ import numpy as np
 from cellmonai.core.errors import OutputError
 from cellmonai.core.files import atomic_file
 from cellmonai.images.maps import Maps, read_maps, write_maps
+from cellmonai.images.mask_pyramid import MaskPyramid
 from cellmonai.images.open import open_image
 from cellmonai.images.rows import STRIP_PIXELS, as_rows, strips
 from cellmonai.images.tiff_write import TILE, write_plane
@@ -32,16 +33,37 @@ _GOLDEN_RATIO = 0.6180339887498949
 
 
 def write_mask(path: Path, mask: NDArray[np.bool_] | Rows, *, pixel_size_um: PixelSize | None, overwrite: bool) -> None:
-    """Write a mask (Y, X), an array or rows, as tiled uint8 TIFF with 0 and 255.
+    """Write a mask (Y, X), an array or rows, as tiled uint8 TIFF with 0 and 255; large ones as a pyramid.
+
+    Parameters
+    ----------
+    path : the file
+    mask : an array, or rows, which are read once from top to bottom
+    pixel_size_um : micrometres per pixel, (y, x), or None
+    overwrite : replace a file that exists
 
     Raises
     ------
     OutputError
         The file exists and `overwrite` is not set, or cannot be written.
+
+    Notes
+    -----
+    With a side above 10,000 px it is a BigTIFF with smaller copies down to the first below 1,024 px, each half the one
+    before. A pixel of a copy is foreground where at least half of the four that it stands for are.
     """
     plane = _plane(mask, "mask")
-    with atomic_file(path, overwrite=overwrite) as temporary:
-        write_plane(temporary, plane, np.dtype(np.uint8), stored=_as_bytes, pixel_size_um=pixel_size_um, tiled=True)
+    dtype = np.dtype(np.uint8)
+    with atomic_file(path, overwrite=overwrite) as temporary, MaskPyramid(plane, path.parent) as pyramid:
+        write_plane(
+            temporary,
+            pyramid,
+            dtype,
+            stored=_as_bytes,
+            pixel_size_um=pixel_size_um,
+            tiled=True,
+            levels=pyramid.levels,
+        )
 
 
 def write_labels(
