@@ -84,3 +84,11 @@ def run_cellmonai(
 def cellmonai() -> object:
     """The command: `cellmonai("count", folder, cwd=tmp_path)` gives returncode, stdout and stderr."""
     return run_cellmonai
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep converted networks of the tests out of the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CELLMONAI_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield

@@ -33,6 +33,14 @@ class PrecisionChoice(StrEnum):
     f16 = "f16"
 
 
+class EngineChoice(StrEnum):
+    """What runs the network."""
+
+    auto = "auto"
+    torch = "torch"
+    openvino = "openvino"
+
+
 class MapsChoice(StrEnum):
     """The number format of the maps on disk."""
 
@@ -77,6 +85,12 @@ def infer(
     precision: Annotated[
         PrecisionChoice, typer.Option(help="Number format; auto is bf16 on a GPU that has it, else f32.")
     ] = PrecisionChoice.auto,
+    engine: Annotated[
+        EngineChoice, typer.Option(help="What runs the network; auto is OpenVINO on a CPU, else torch.")
+    ] = EngineChoice.auto,
+    skip_background: Annotated[
+        bool, typer.Option("--skip-background", help="Leave out windows without structure; they are counted.")
+    ] = False,
     memory: Annotated[
         str | None, typer.Option(metavar="SIZE", help="Memory to use, as 2GiB. [default: half of the free]")
     ] = None,
@@ -122,6 +136,8 @@ def infer(
         stitch=stitch.value,
         device=device,
         precision=precision.value,
+        engine=engine.value,
+        skip_background=skip_background,
         memory=None if memory is None else parse_bytes(memory),
         threshold=threshold,
         channels=tuple(channel or ()),

@@ -32,11 +32,15 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Blocks:
-    """All blocks of an image in raster order; `shape` is its (Y, X), `padded` what the cores tile."""
+    """All blocks of an image in raster order.
+
+    `shape` is its (Y, X), `padded` what the cores tile; `cuts` are the ends of the cores along rows and columns, px.
+    """
 
     blocks: tuple[Block, ...]
     shape: tuple[int, int]
     padded: tuple[int, int]
+    cuts: tuple[tuple[int, ...], tuple[int, ...]]
 
     @property
     def windows(self) -> int:
@@ -102,10 +106,33 @@ def make_blocks(shape: tuple[int, int], limits: WindowLimits, *, chunk: int = CH
     if best is None:
         raise _too_small(limits, halo)
     _, rows, columns = best
+    return blocks_between((rows, columns), shape, radius_px=limits.radius_px, divisor=limits.divisor, chunk=chunk)
+
+
+def blocks_between(
+    cuts: tuple[Sequence[int], Sequence[int]],
+    shape: tuple[int, int],
+    *,
+    radius_px: int,
+    divisor: int,
+    chunk: int = CHUNK,
+) -> Blocks:
+    """Cut an image (Y, X) where it was cut before; `cuts` is `Blocks.cuts`.
+
+    Raises
+    ------
+    ValueError
+        These are no cuts of such an image.
+    """
+    padded, halo = padded_shape(shape, divisor), halo_of(radius_px, divisor)
+    for ends, length in zip(cuts, padded, strict=True):
+        rising = all(_is_core(start, end, length, divisor, chunk) for start, end in pairwise(ends))
+        if not rising or ends[0] != 0 or ends[-1] != length:
+            raise ValueError(f"{list(ends)} do not cut {length} px into blocks of whole chunks of {chunk} px")
     blocks = [
-        _block(row, column, shape, padded, halo) for row in _spans(rows, chunk) for column in _spans(columns, chunk)
+        _block(row, column, shape, padded, halo) for row in _spans(cuts[0], chunk) for column in _spans(cuts[1], chunk)
     ]
-    return Blocks(tuple(blocks), shape, padded)
+    return Blocks(tuple(blocks), shape, padded, (tuple(cuts[0]), tuple(cuts[1])))
 
 
 def _candidates(
@@ -136,10 +163,22 @@ def _side_cuts(length: int, limits: WindowLimits, halo: int, chunk: int) -> Iter
         ends = [min(chunks * i // count * chunk, length) for i in range(count + 1)]
         yield from _within(ends, limits, halo, seen)
     units = chunk // limits.divisor
+    if chunks == 1:
+        for parts in range(2, length // limits.divisor + 1):
+            yield from _within(_even_windows(length, parts, halo, limits.divisor), limits, halo, seen)
+        return
     for parts in range(2, units + 1):
         inner = [units * i // parts * limits.divisor for i in range(parts)]
         ends = [*(first + step for first in range(0, length, chunk) for step in inner if first + step < length), length]
         yield from _within(ends, limits, halo, seen)
+
+
+def _even_windows(length: int, parts: int, halo: int, divisor: int) -> list[int]:
+    """Cut one side so that all windows are equally long, give or take a divisor: outer cores are longer by a halo."""
+    total, margin = length // divisor, halo // divisor
+    read = total + 2 * margin * (parts - 1)
+    ends = [min(max(read * i // parts - 2 * margin * (i - 1) - margin, i), total) for i in range(1, parts)]
+    return [0, *(end * divisor for end in sorted(set(ends)) if 0 < end < total), length]
 
 
 def _within(ends: list[int], limits: WindowLimits, halo: int, seen: set[tuple[int, ...]]) -> Iterator[list[int]]:
@@ -149,6 +188,14 @@ def _within(ends: list[int], limits: WindowLimits, halo: int, seen: set[tuple[in
     if fits and tuple(ends) not in seen:
         seen.add(tuple(ends))
         yield ends
+
+
+def _is_core(start: int, end: int, length: int, divisor: int, chunk: int) -> bool:
+    """Tell whether a core begins at the divisor and is made of whole chunks, or lies inside a single one."""
+    if not start < end or start % divisor:
+        return False
+    whole = start % chunk == 0 and (end % chunk == 0 or end == length)
+    return whole or start // chunk == (end - 1) // chunk
 
 
 def _reads(ends: Sequence[int], halo: int) -> tuple[int, int]:
@@ -199,6 +246,7 @@ def _too_small(limits: WindowLimits, halo: int) -> UsageError | MemoryBudgetErro
         what = f"a window of {limits.longest} px is too small for this network"
         return UsageError(what, where="--window", cure=f"give {smallest} or more")
     return MemoryBudgetError(
-        f"the memory budget holds windows of {max(limits.most_px, 0):,} px and this network needs {smallest**2:,} px",
+        f"windows of this network have {smallest} x {smallest} px at least, and the memory holds "
+        f"{max(limits.most_px, 0):,} px",
         cure="raise --memory",
     )

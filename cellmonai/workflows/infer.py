@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -12,21 +13,28 @@ from cellmonai.core.interrupts import stop_wish
 from cellmonai.core.locks import folder_lock
 from cellmonai.core.progress import Reporter, Silent, Warned
 from cellmonai.core.record import RunRecord
+from cellmonai.images.block_store import is_unfinished
 from cellmonai.images.find import find_images
 from cellmonai.workflows.inferring.failures import RECORD, amount, nothing_worked, refuse_output_among, refuse_outputs
+from cellmonai.workflows.inferring.finished import FinishedPlanes, finished_before
 from cellmonai.workflows.inferring.jobs import IMAGE_FAILURES, survey
 from cellmonai.workflows.inferring.network import NetworkFinder
 from cellmonai.workflows.inferring.pace import AGAIN, Pace
+from cellmonai.workflows.inferring.plane import work_folder
 from cellmonai.workflows.inferring.settings import InferSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from cellmonai.core.errors import CellmonaiError
     from cellmonai.workflows.inferring.finder import Finder
     from cellmonai.workflows.inferring.image import ImageDone
     from cellmonai.workflows.inferring.jobs import ImageJob
+
+
+_NO_RESULT = ("model", "output", "memory", "device", "precision", "engine", "stitch")
+"""Settings that change no result, or only through what was chosen by them, which is told beside them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +81,10 @@ class InferResult:
 def infer(
     images: Sequence[Path], *, settings: InferSettings | None = None, reporter: Reporter | None = None
 ) -> InferResult:
-    """Find the cells of images of any size that fit in memory; writes masks, probability maps and a run record.
+    """Find the cells of images of any size; writes masks, probability maps and a run record.
+
+    A run that was killed goes on with the same command: finished planes are kept, and of planes of any size the blocks
+    that were finished.
 
     Parameters
     ----------
@@ -92,7 +103,7 @@ def infer(
     OutputError, LockedError
         A result exists or cannot be written; another run writes there.
     InterruptedRunError
-        Ctrl-C; finished images stay, the record is not written.
+        Ctrl-C; what was finished stays, and the same command continues.
     """
     settings, reporter = settings or InferSettings(), reporter or Silent()
     record = RunRecord("infer", settings.as_json())
@@ -103,14 +114,16 @@ def infer(
     seen = survey(paths, finder.wants, settings)
     if not seen.jobs:
         raise nothing_worked(seen.failures)
-    refuse_outputs(seen.jobs, settings)
+    before = finished_before(settings.output)
+    new = [job for job in seen.jobs if (str(job.path), job.plane) not in before]
+    refuse_outputs([job for job in new if not is_unfinished(work_folder(job, settings))], settings)
     jobs = finder.prepare(seen, reporter)
-    with folder_lock(settings.output) as is_held:
+    with folder_lock(settings.output) as is_held, _finished(finder, settings) as finished:
         if is_held:
             remove_orphans(settings.output)
         if settings.overwrite:  # an old record must not describe a folder that is being rewritten
             (settings.output / RECORD).unlink(missing_ok=True)
-        done = _find_all(jobs, seen.failures, finder, reporter)
+        done = _find_all(jobs, seen.failures, finder, finished, settings.output, reporter)
         if not done:
             raise nothing_worked(seen.failures)
         _warn(done, seen.failures, finder, reporter)
@@ -127,7 +140,25 @@ def infer(
             peak_memory_bytes=peak_memory_bytes(),
         )
         _write_record(record, result, finder, settings)
+        finished.end()
     return result
+
+
+@contextmanager
+def _finished(finder: Finder, settings: InferSettings) -> Iterator[FinishedPlanes]:
+    """Open the journal of the folder, with all that the results of this run depend on."""
+    facts = finder.facts()
+    header = {
+        "run": finder.as_record(),
+        "engine": {key: facts[key] for key in ("device", "engine", "precision", "stitch")},
+        "settings": {key: value for key, value in settings.as_json().items() if key not in _NO_RESULT},
+        "cellmonai": version("cellmonai"),
+    }
+    finished = FinishedPlanes.open(settings.output, header, overwrite=settings.overwrite)
+    try:
+        yield finished
+    finally:
+        finished.close()
 
 
 def _choose_finder(settings: InferSettings) -> Finder:
@@ -143,6 +174,8 @@ def _find_all(
     jobs: Sequence[ImageJob],
     failures: dict[str, CellmonaiError],
     finder: Finder,
+    finished: FinishedPlanes,
+    folder: Path,
     reporter: Reporter,
 ) -> list[ImageDone]:
     done: list[ImageDone] = []
@@ -152,7 +185,10 @@ def _find_all(
         for job in jobs:
             pace.begin(job)
             try:
-                done.append(finder.find(job, pace.advance))
+                earlier = finished.done(job, folder)
+                done.append(earlier or finder.find(job, pace.advance))
+                if earlier is None:
+                    finished.add(done[-1], folder)
             except IMAGE_FAILURES as error:
                 failures[str(job.path)] = error
             pace.end()

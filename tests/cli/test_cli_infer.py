@@ -194,7 +194,7 @@ def test_ctrl_c_ends_with_130_and_one_sentence() -> None:
     process.send_signal(signal.SIGINT)
     output, errors = process.communicate(timeout=60)
     assert (process.returncode, output) == (130, "")
-    assert errors == "error: stopped by Ctrl-C; run the same command again with --overwrite.\n"
+    assert errors == "error: stopped by Ctrl-C; run the same command again, which continues.\n"
     assert not Path("masks").exists()
 
 

@@ -79,7 +79,7 @@ def test_the_window_asked_for_is_the_longest_side() -> None:
 
 
 def test_memory_that_holds_no_window_is_refused() -> None:
-    with pytest.raises(MemoryBudgetError, match="this network needs 7,744 px; raise --memory"):
+    with pytest.raises(MemoryBudgetError, match="windows of this network have 88 x 88 px at least, and the memory holds 1,000 px"):
         make_blocks((1500, 1500), _limits(1000))
 
 

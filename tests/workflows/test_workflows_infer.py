@@ -61,6 +61,10 @@ def run(images: Path | list[Path], model: Path | None, **settings: object) -> In
     return infer(inputs, settings=InferSettings(model=model, **settings))  # type: ignore[arg-type] # each test gives what fits
 
 
+def mask_bytes(folder: str, stem: str) -> bytes:
+    return (Path(folder) / f"{stem}_mask.tif").read_bytes()
+
+
 def mask_of(folder: Path | str, stem: str = "x") -> NDArray[Any]:
     with open_image(Path(folder) / f"{stem}_mask.tif") as source:
         mask: NDArray[Any] = source.read()[0]
@@ -90,7 +94,7 @@ def test_an_image_becomes_a_mask_maps_and_a_record(model: Path) -> None:
 def test_the_result_names_model_device_and_speed(model: Path) -> None:
     document = run(write_image(Path("x.tif"), noise(70, 101)), model).as_json()
     assert document["schema"] == "cellmonai.infer/1"
-    assert (document["device"], document["engine"]) == ("cpu", "torch")
+    assert (document["device"], document["engine"]) == ("cpu", "openvino")
     assert (document["precision"], document["stitch"]) == ("f32", "exact")
     assert document["peak_memory_bytes"] > 1 << 20
     (image,) = document["images"]
@@ -104,7 +108,8 @@ def test_results_do_not_depend_on_the_window(model: Path) -> None:
     image = write_image(Path("x.tif"), noise(150, 203))
     one = run(image, model, output=Path("one"))
     several = run(image, model, output=Path("several"), window=104)
-    assert (one.images[0].windows, several.images[0].windows) == (1, 18)
+    assert one.images[0].windows == 1
+    assert several.images[0].windows > 9
     assert np.abs(maps_of("one") - maps_of("several")).max() <= 1e-3  # one step of float16
     assert np.mean(mask_of("one") == mask_of("several")) > 0.9999  # a pixel on the threshold may fall either way
 
@@ -112,8 +117,8 @@ def test_results_do_not_depend_on_the_window(model: Path) -> None:
 def test_a_sliding_window_cuts_what_fits_in_one(model: Path) -> None:
     image = write_image(Path("x.tif"), noise(120, 120))
     assert run(image, model, output=Path("one")).images[0].windows == 1
-    assert run(image, model, output=Path("cut"), sliding_window=True).images[0].windows == 4
-    assert run(image, model, output=Path("both"), sliding_window=True, window=120).images[0].windows == 4
+    assert run(image, model, output=Path("cut"), sliding_window=True).images[0].windows == 2
+    assert run(image, model, output=Path("both"), sliding_window=True, window=104).images[0].windows > 2
 
 
 @pytest.mark.parametrize("stitch", ["gaussian", "constant"])
@@ -314,15 +319,17 @@ def test_nothing_is_left_when_every_image_fails(model: Path) -> None:
 
 def test_a_budget_too_small_is_refused_before_the_start(model: Path) -> None:
     image = write_image(Path("x.tif"), noise(600, 600))
-    with pytest.raises(MemoryBudgetError, match=r"x\.tif: an image of 600 x 600 px with its maps needs"):
-        run(image, model, memory=5_000_000)
+    with pytest.raises(
+        MemoryBudgetError, match=r"x\.tif: needs 65\.\d MiB of memory at least, and the memory budget is"
+    ):
+        run(image, model, memory=5_000_000, engine="torch")
     assert not Path("masks").exists()
 
 
 def test_a_smaller_budget_gives_smaller_windows(model: Path) -> None:
     image = write_image(Path("x.tif"), noise(600, 600))
-    assert run(image, model, output=Path("much")).images[0].windows == 1
-    assert run(image, model, output=Path("little"), memory=15_000_000).images[0].windows > 1
+    assert run(image, model, output=Path("much"), engine="torch").images[0].windows == 1
+    assert run(image, model, output=Path("little"), memory=80_000_000, engine="torch").images[0].windows > 1
     assert np.mean(mask_of("much") == mask_of("little")) > 0.9999
 
 
@@ -384,11 +391,16 @@ class _StopsAt(Silent):
 def test_ctrl_c_between_windows_leaves_finished_images_and_no_record(model: Path) -> None:
     images = [write_image(Path("images") / f"{n}.tif", noise(150, 203)) for n in "ab"]
     settings = InferSettings(model=model, window=104)
-    with pytest.raises(InterruptedRunError, match="--overwrite"):
-        infer(images, settings=settings, reporter=_StopsAt(moves=20))  # 18 windows each
+    whole = infer(images, settings=replace(settings, output=Path("whole")))
+    moves = whole.images[0].windows + 2
+    with pytest.raises(InterruptedRunError, match="run the same command again, which continues"):
+        infer(images, settings=settings, reporter=_StopsAt(moves=moves))
     assert sorted(path.name for path in Path("masks").glob("[!.]*")) == ["a_maps.zarr", "a_mask.tif"]
     assert not list(Path("masks").glob(".*.tmp*"))
-    assert len(infer(images, settings=replace(settings, overwrite=True)).images) == 2
+    continued = infer(images, settings=settings)
+    assert [image.seconds > 0 for image in continued.images] == [True, True]
+    assert all(mask_bytes("masks", name) == mask_bytes("whole", name) for name in "ab")
+    assert not (Path("masks") / ".infer.journal").exists()
 
 
 def test_the_newest_finished_run_is_the_model() -> None:

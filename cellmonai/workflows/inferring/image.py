@@ -31,7 +31,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ImageDone:
-    """One finished plane; `shown` says by kind of picture what it shows."""
+    """One finished plane.
+
+    Of its windows some were `skipped` as background and some `repeated` from an equal flat one; `resumed_blocks` were
+    done by a run before, and `damaged_blocks` too, but had to be done again. `shown` says by kind of picture what it
+    shows, `seams` what came of running windows again.
+    """
 
     job: ImageJob
     windows: int
@@ -40,6 +45,11 @@ class ImageDone:
     sha256: str
     outputs: tuple[str, ...]
     shown: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    skipped: int = 0
+    repeated: int = 0
+    resumed_blocks: int = 0
+    damaged_blocks: int = 0
+    seams: Mapping[str, Any] | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Give the entry of `--json`."""
@@ -51,10 +61,13 @@ class ImageDone:
             "maps": job.maps if job.maps in self.outputs else None,
             "shape": list(job.shape[1:]),
             "windows": self.windows,
-            "skipped_windows": 0,
+            "skipped_windows": self.skipped,
+            "repeated_windows": self.repeated,
             "seconds": round(self.seconds, 3),
             "mpx_per_second": round(job.pixels / 1e6 / max(self.seconds, 1e-6), 4),
-            "resumed_blocks": 0,
+            "resumed_blocks": self.resumed_blocks,
+            "damaged_blocks": self.damaged_blocks,
+            "seams": None if self.seams is None else dict(self.seams),
             "foreground_share": round(self.foreground_px / job.pixels, 6),
         }
 

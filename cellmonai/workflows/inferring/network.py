@@ -2,27 +2,42 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from cellmonai.core.units import readable_bytes
-from cellmonai.workflows.inferring.failures import amount, nothing_worked
-from cellmonai.workflows.inferring.image import ImageDone, held_bytes, infer_image
-from cellmonai.workflows.inferring.jobs import IMAGE_FAILURES, ImageJob, Survey, WantedChannels
-from cellmonai.workflows.inferring.model import ChosenModel, choose_model, pixel_size_differs
-from cellmonai.workflows.inferring.pictures import (
-    require_maps_for_pictures,
-    require_network_for_pictures,
-    require_room_for_pictures,
-)
+from cellmonai.core.errors import UsageError
+from cellmonai.workflows.inferring.blockwise import BlockByBlock
+from cellmonai.workflows.inferring.failures import amount
+from cellmonai.workflows.inferring.model import choose_model, pixel_size_differs
+from cellmonai.workflows.inferring.pictures import require_maps_for_pictures
+from cellmonai.workflows.inferring.settings import EXPLANATIONS
+from cellmonai.workflows.inferring.whole import WholeImages
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from cellmonai.core.progress import Reporter
-    from cellmonai.inference.plan import Plan
-    from cellmonai.inference.predictor import Predictor
+    from cellmonai.models.file import ModelCard
+    from cellmonai.workflows.inferring.image import ImageDone
+    from cellmonai.workflows.inferring.jobs import ImageJob, Survey, WantedChannels
+    from cellmonai.workflows.inferring.model import ChosenModel
     from cellmonai.workflows.inferring.settings import InferSettings
+
+
+class Way(Protocol):
+    """How a network goes over images; torch, where it is needed, is imported by `prepare`."""
+
+    def prepare(self, seen: Survey, reporter: Reporter) -> list[ImageJob]:
+        """Give the jobs that fit in memory; the others go to the failures of `seen`."""
+        ...
+
+    def find(self, job: ImageJob, advance: Callable[[float], None]) -> ImageDone:
+        """Do one plane and write its files."""
+        ...
+
+    def facts(self) -> dict[str, Any]:
+        """Give device, engine, precision, stitch and threads."""
+        ...
 
 
 class NetworkFinder:
@@ -44,8 +59,20 @@ class NetworkFinder:
         self._settings = settings
         self._chosen = choose_model(settings.model, threshold=settings.threshold)
         require_maps_for_pictures(self._chosen.card, settings)
-        self._predictor: Predictor | None = None
-        self._plans: dict[ImageJob, Plan] = {}
+        blockwise = _is_blockwise(self._chosen.card, settings)
+        if settings.engine == "openvino" and not blockwise:
+            raise UsageError(
+                "OpenVINO runs windows that equal the whole image, without explanations",
+                where="--engine openvino",
+                cure="leave it out, or --stitch and pictures of explanations",
+            )
+        if settings.skip_background and not blockwise:
+            raise UsageError(
+                "windows can be left out only where they equal the whole image",
+                where="--skip-background",
+                cure="leave it out, or --stitch and pictures of explanations",
+            )
+        self._way: Way = (BlockByBlock if blockwise else WholeImages)(self._chosen, settings)
 
     @property
     def sentence(self) -> str:
@@ -72,92 +99,43 @@ class NetworkFinder:
         MemoryBudgetError
             Every image needs more memory than there is.
         """
-        self._predictor = predictor = _load(self._chosen, self._settings)
-        require_network_for_pictures(predictor, self._settings)
-        for job in seen.jobs:
-            if str(job.path) not in seen.failures:
-                try:
-                    plan = predictor.plan(job.shape, held_bytes=held_bytes(job, self._settings))
-                    require_room_for_pictures(predictor, plan, job, self._settings)
-                    self._plans[job] = plan
-                except IMAGE_FAILURES as error:
-                    seen.failures[str(job.path)] = type(error)(error.what, where=str(job.path), cure=error.cure)
-        self._plans = {job: plan for job, plan in self._plans.items() if str(job.path) not in seen.failures}
-        if not self._plans:
-            raise nothing_worked(seen.failures)
-        self._tell(predictor, reporter)
-        return list(self._plans)
+        return self._way.prepare(seen, reporter)
 
     def find(self, job: ImageJob, advance: Callable[[float], None]) -> ImageDone:
         """Do one plane and write its files."""
-        assert self._predictor is not None
-        return infer_image(job, self._plans[job], self._predictor, self._chosen, self._settings, advance)
+        return self._way.find(job, advance)
 
     def warn(self, done: Sequence[ImageDone], reporter: Reporter) -> None:
-        """Warn of images with other pixels than the model was trained on."""
+        """Warn of images with other pixels than the model was trained on, of seams, and of blocks done again."""
         for image in done:
+            if image.damaged_blocks:
+                what = f"{amount(image.damaged_blocks, 'block')} of an earlier run had been damaged and were done again"
+                reporter.warn("damaged_blocks", what, str(image.job.path))
+            if image.seams and not image.seams["holds"]:
+                reporter.warn("seams", _seams(image.seams), str(image.job.path))
             if pixel_size_differs(self._chosen.card, image.job.pixel_size_um):
                 reporter.warn("pixel_size", _pixel_sizes(image.job, self._chosen), str(image.job.path))
 
     def facts(self) -> dict[str, Any]:
         """Give device, engine, precision, stitch and threads."""
-        assert self._predictor is not None
-        return self._predictor.facts()
+        return self._way.facts()
 
     def as_record(self) -> dict[str, Any]:
         """Give the operating point and the model."""
         return {"operating_point": self._chosen.point.as_json(), "model": self._chosen.as_json()}
 
-    def _tell(self, predictor: Predictor, reporter: Reporter) -> None:
-        plans, facts = self._plans, predictor.facts()
-        reporter.note(f"running on {facts['device']} ({facts['device_reason']}) in {facts['precision']}")
-        windows = sum(plan.windows for plan in plans.values())
-        largest = max((plan.largest for plan in plans.values()), key=lambda sides: sides[0] * sides[1])
-        needed = max(plan.image_bytes + plan.window_bytes for plan in plans.values())
-        reporter.note(
-            f"{amount(len(plans), 'image')}, {sum(job.pixels for job in plans) / 1e6:.3g} Mpx, in "
-            f"{amount(windows, 'window')} of up to {largest[1]} x {largest[0]} px ({facts['stitch']}); "
-            f"about {readable_bytes(needed)} of memory beside the program itself"
-        )
-        if facts["stitch"] != "exact" and any(plan.windows > 1 for plan in plans.values()):
-            reporter.warn("blended", _blended(predictor, self._settings))
+
+def _is_blockwise(card: ModelCard, settings: InferSettings) -> bool:
+    """Tell whether planes are done block by block: windows that equal the whole image, and no explanations."""
+    exact = card.tile_exact and settings.stitch in ("auto", "exact")
+    return exact and not set(settings.pictures) & set(EXPLANATIONS)
 
 
-def _load(model: ChosenModel, settings: InferSettings) -> Predictor:
-    # torch takes seconds to import, and every error above comes without it
-    from cellmonai.inference.devices import choose_device, choose_precision
-    from cellmonai.inference.predictor import Predictor
-    from cellmonai.models.load import load_model
-
-    choose_precision(settings.precision, choose_device(settings.device))
-    card = model.card
-    return Predictor(
-        load_model(model.path).net,
-        radius_px=card.radius_px,
-        divisor=card.divisor,
-        tile_exact=card.tile_exact,
-        activation=card.activation,
-        device=settings.device,
-        precision=settings.precision,
-        window=settings.window or "auto",
-        stitch=settings.stitch,
-        memory=settings.memory,
-        cut=settings.sliding_window,
-    )
-
-
-def _blended(predictor: Predictor, settings: InferSettings) -> str:
-    if predictor.stitch == "minimum":
-        return (
-            "where windows overlap the lowest probability is kept (minimum), so a cell that one of them sees cut by "
-            "its edge shrinks or is lost there"
-        )
-    ending = "results near their seams depend on where windows lie, so cells there may be lost, doubled or invented"
-    if predictor.rules.tile_exact:
-        return f"windows are averaged ({settings.stitch}) though exact would equal the whole image; {ending}"
+def _seams(found: Mapping[str, Any]) -> str:
     return (
-        "this network's result depends on everything its window holds (instance norm, squeeze-excite or the like); "
-        f"windows are averaged, and {ending}, above all beside empty areas. A larger --window lowers it"
+        f"windows that were run again elsewhere differ by up to {found['largest_difference']:g} in probability, "
+        f"{found['mask_px']} px of the mask and {found['objects']} objects, more than rounding explains; give a larger "
+        "--window or --engine torch, and please report it"
     )
 
 

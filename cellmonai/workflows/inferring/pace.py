@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from cellmonai.core.progress import Stage
     from cellmonai.workflows.inferring.jobs import ImageJob
 
-AGAIN = "run the same command again with --overwrite"
+AGAIN = "run the same command again, which continues"
 
 
 class Pace:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 StitchChoice = Literal["auto", "exact", "gaussian", "constant", "minimum"]
 PrecisionChoice = Literal["auto", "f32", "bf16", "f16"]
+EngineChoice = Literal["auto", "torch", "openvino"]
 EXPLANATIONS = ("attention", "uncertainty", "saliency")
 """Pictures of why a network gave what it gave."""
 
@@ -33,6 +34,7 @@ class InferSettings:
     sliding_window : cut images into windows even where one would do
     window : longest side of a window in px; None is what the memory allows
     stitch, device, precision : see `inference.predictor.Predictor`
+    engine : what runs the network; `auto` is OpenVINO on a CPU, else torch
     memory : budget in bytes; None is half of what is available
     threshold : foreground probability from which a pixel is foreground; None is the model's operating point
     channels : names or numbers of the channels to take, in the order of the model's input; empty is all
@@ -41,6 +43,7 @@ class InferSettings:
         predicts it), `saliency` (what the probability of one pixel hangs on)
     at : the pixel (x, y) that `saliency` explains; None is the most probable one
     maps_dtype : `float16`, or `uint8` in steps of 1/255
+    skip_background : leave out windows without structure, see `background.is_background`
     overwrite : replace outputs that exist
     method : a method without training instead of a model, by its name in `instances.classical.catalogue`
     parameters : values of the method's parameters; the others take their defaults
@@ -58,6 +61,7 @@ class InferSettings:
     stitch: StitchChoice = "auto"
     device: str = "auto"
     precision: PrecisionChoice = "auto"
+    engine: EngineChoice = "auto"
     memory: int | None = None
     threshold: float | None = None
     channels: tuple[str, ...] = ()
@@ -65,6 +69,7 @@ class InferSettings:
     pictures: tuple[str, ...] = ()
     at: tuple[int, int] | None = None
     maps_dtype: MapsType = "float16"
+    skip_background: bool = False
     overwrite: bool = False
     method: str | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
@@ -76,6 +81,7 @@ class InferSettings:
         for name, value, choices in (
             ("--stitch", self.stitch, get_args(StitchChoice)),
             ("--precision", self.precision, get_args(PrecisionChoice)),
+            ("--engine", self.engine, get_args(EngineChoice)),
             ("--maps-dtype", self.maps_dtype, get_args(MapsType)),
         ):
             if value not in choices:
@@ -103,6 +109,7 @@ class InferSettings:
             "stitch": self.stitch,
             "device": self.device,
             "precision": self.precision,
+            "engine": self.engine,
             "memory": self.memory,
             "threshold": self.threshold,
             "channels": list(self.channels),
@@ -110,6 +117,7 @@ class InferSettings:
             "pictures": list(self.pictures),
             "at": None if self.at is None else list(self.at),
             "maps_dtype": self.maps_dtype,
+            "skip_background": self.skip_background,
             "method": self.method,
             "set": dict(self.parameters),
         }

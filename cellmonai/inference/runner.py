@@ -1,0 +1,68 @@
+"""A network made ready to run windows: which engine, on which device, in which precision, and what a window takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from cellmonai.models.file import Activation
+
+
+class Engine(Protocol):
+    """What runs windows; NumPy in and out, so that nothing beside it needs to know what runs them."""
+
+    @property
+    def name(self) -> str:
+        """The library that runs the network."""
+        ...
+
+    @property
+    def precision(self) -> str:
+        """The number format it runs in."""
+        ...
+
+    def run(self, window: NDArray[Any]) -> NDArray[Any]:
+        """Give the logits (1, K, h, w) of a window (1, C, h, w), contiguous; both floating point."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Runner:
+    """A network ready to run.
+
+    Parameters
+    ----------
+    engine : what runs windows
+    device, device_reason : its name, and why it was taken
+    threads : how many it uses
+    activation : how logits become probabilities
+    names : of the maps it gives, in order
+    window_bytes_per_px : memory of the process that a window takes while it runs, per px; 0 where the device has its
+        own memory
+    fixed_bytes : what it takes besides, whatever the windows
+    device_bytes_per_px, device_budget : the same of the device's own memory, and what there is of it, bytes
+    """
+
+    engine: Engine
+    device: str
+    device_reason: str
+    threads: int
+    activation: Activation
+    names: tuple[str, ...]
+    window_bytes_per_px: float
+    fixed_bytes: int = 0
+    device_bytes_per_px: float = 0.0
+    device_budget: int | None = None
+
+    def facts(self) -> dict[str, Any]:
+        """Give what a run record says of how the network ran."""
+        return {
+            "device": self.device,
+            "device_reason": self.device_reason,
+            "engine": self.engine.name,
+            "precision": self.engine.precision,
+            "threads": self.threads,
+        }

@@ -1,0 +1,46 @@
+"""A network that torch runs, from its model file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from cellmonai.inference.budget import device_budget, window_costs
+from cellmonai.inference.devices import choose_device, choose_precision
+from cellmonai.inference.engine import TorchEngine
+from cellmonai.inference.runner import Runner
+from cellmonai.models.load import load_model
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def torch_runner(path: Path, *, device: str = "auto", precision: str = "auto") -> Runner:
+    """Load a model and make it ready on a device; parameters and errors are those of `choose_device` and the others.
+
+    Raises
+    ------
+    UsageError
+        The device or precision is not there.
+    InputError
+        The model cannot be read.
+    """
+    chosen = choose_device(device)
+    number_format = choose_precision(precision, chosen)
+    model = load_model(path)
+    card = model.card
+    engine = TorchEngine.prepared(model.net, device=chosen, precision=number_format)
+    per_px, _ = window_costs(engine, channels=card.channels, divisor=card.divisor)
+    own = device_budget(chosen)
+    return Runner(
+        engine=engine,
+        device=chosen.name,
+        device_reason=chosen.reason,
+        threads=torch.get_num_threads(),
+        activation=card.activation,
+        names=card.outputs,
+        window_bytes_per_px=per_px if own is None else 0.0,
+        device_bytes_per_px=0.0 if own is None else per_px,
+        device_budget=own,
+    )

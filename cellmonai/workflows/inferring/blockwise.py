@@ -1,0 +1,133 @@
+"""Planes of any size, block by block, with windows that equal one pass over the whole plane."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cellmonai.core.errors import MemoryBudgetError
+from cellmonai.core.files import sha256_of
+from cellmonai.core.units import readable_bytes
+from cellmonai.images.block_files import remove
+from cellmonai.images.budget import available_memory
+from cellmonai.inference.blocks import Blocks, WindowLimits, make_blocks
+from cellmonai.inference.windows import smallest_window
+from cellmonai.workflows.inferring.failures import amount, nothing_worked
+from cellmonai.workflows.inferring.jobs import IMAGE_FAILURES, ImageJob, Survey
+from cellmonai.workflows.inferring.plane import BlockFinding, infer_plane, work_folder
+from cellmonai.workflows.inferring.runners import make_runner
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cellmonai.core.progress import Reporter
+    from cellmonai.inference.runner import Runner
+    from cellmonai.workflows.inferring.image import ImageDone
+    from cellmonai.workflows.inferring.model import ChosenModel
+    from cellmonai.workflows.inferring.settings import InferSettings
+
+_MOST_UNASKED = 4 << 30
+"""Memory that is taken without being asked for, bytes: larger windows hardly read fewer pixels twice."""
+
+_FIXED_BYTES = 64 << 20
+"""What does not depend on the windows: decoded tiles, compression, the journal."""
+
+_LONGEST_CORE_PX = {"cpu": 2048, "mps": 2048, "cuda": 4096}
+_WINDOWS_READ = 2  # one in work, one that is read ahead
+_BLOCKS_KEPT = 3  # its logits, its maps, and the one before that is being written
+
+
+class BlockByBlock:
+    """A network over planes that need not fit in memory; what runs it is made ready by `prepare`."""
+
+    def __init__(self, model: ChosenModel, settings: InferSettings) -> None:
+        self._chosen, self._settings = model, settings
+        self._finding: BlockFinding | None = None
+        self._blocks: dict[ImageJob, Blocks] = {}
+        self._budget = min(available_memory() // 2, _MOST_UNASKED) if settings.memory is None else settings.memory
+
+    def prepare(self, seen: Survey, reporter: Reporter) -> list[ImageJob]:
+        """Make the network ready, cut every plane before the first is done, and say what it will take."""
+        digest = sha256_of(self._chosen.path)
+        runner = make_runner(self._chosen, digest, self._settings, reporter)
+        self._finding = BlockFinding(runner, self._chosen, digest, self._settings)
+        for job in seen.jobs:
+            if str(job.path) not in seen.failures:
+                try:
+                    self._blocks[job] = self._cut(job, runner)
+                except IMAGE_FAILURES as error:
+                    seen.failures[str(job.path)] = type(error)(error.what, where=str(job.path), cure=error.cure)
+        self._blocks = {job: blocks for job, blocks in self._blocks.items() if str(job.path) not in seen.failures}
+        if not self._blocks:
+            raise nothing_worked(seen.failures)
+        self._tell(runner, reporter)
+        return list(self._blocks)
+
+    def find(self, job: ImageJob, advance: Callable[[float], None]) -> ImageDone:
+        """Do one plane and write its files, or go on where a killed run was."""
+        assert self._finding is not None
+        try:
+            return infer_plane(job, self._finding, self._blocks[job], advance)
+        except IMAGE_FAILURES:  # another file must come in its place, so what was made of this one is of no use
+            work = work_folder(job, self._settings)
+            if work.is_dir():
+                remove(work)
+            raise
+
+    def facts(self) -> dict[str, Any]:
+        """Give device, engine, precision, stitch and threads, and the memory that was said to be needed."""
+        assert self._finding is not None
+        return {
+            **self._finding.runner.facts(),
+            "stitch": "exact",
+            "memory": {"budget_bytes": self._budget, "needed_bytes": self._needed(self._finding.runner)},
+        }
+
+    def _cut(self, job: ImageJob, runner: Runner) -> Blocks:
+        per_px = _bytes_per_px(job, runner)
+        most_px = int((self._budget - _FIXED_BYTES - runner.fixed_bytes) / per_px)
+        if runner.device_budget is not None and runner.device_bytes_per_px > 0:
+            most_px = min(most_px, int(runner.device_budget / runner.device_bytes_per_px))
+        card = self._chosen.card
+        limits = WindowLimits(
+            radius_px=card.radius_px,
+            divisor=card.divisor,
+            most_px=most_px,
+            longest=self._settings.window,
+            longest_core=_LONGEST_CORE_PX[runner.device.partition(":")[0]],
+            cut=self._settings.sliding_window,
+        )
+        try:
+            return make_blocks((job.shape[1], job.shape[2]), limits)
+        except MemoryBudgetError as error:
+            least = (
+                _FIXED_BYTES + runner.fixed_bytes + round(per_px * smallest_window(card.radius_px, card.divisor) ** 2)
+            )
+            what = f"needs {readable_bytes(least)} of memory at least, and the memory budget is "
+            raise MemoryBudgetError(what + readable_bytes(self._budget), cure=error.cure) from error
+
+    def _needed(self, runner: Runner) -> int:
+        """Give the memory beside the program itself that the largest window of all takes, bytes."""
+        largest = (
+            (blocks.largest[0] * blocks.largest[1]) * _bytes_per_px(job, runner) for job, blocks in self._blocks.items()
+        )
+        return _FIXED_BYTES + runner.fixed_bytes + round(max(largest))
+
+    def _tell(self, runner: Runner, reporter: Reporter) -> None:
+        facts = runner.facts()
+        reporter.note(
+            f"running on {facts['device']} ({facts['device_reason']}) with {facts['engine']} in {facts['precision']}"
+        )
+        windows = sum(blocks.windows for blocks in self._blocks.values())
+        rows, columns = max((blocks.largest for blocks in self._blocks.values()), key=lambda side: side[0] * side[1])
+        reporter.note(
+            f"{amount(len(self._blocks), 'image')}, {sum(job.pixels for job in self._blocks) / 1e6:.3g} Mpx, in "
+            f"{amount(windows, 'window')} of up to {columns} x {rows} px (exact); "
+            f"at most {readable_bytes(self._needed(runner))} of memory beside the program itself"
+        )
+
+
+def _bytes_per_px(job: ImageJob, runner: Runner) -> float:
+    """Give what a px of a window takes: in the network, read twice over, and as maps until they are written."""
+    read = len(job.channels) * job.itemsize + 4 * job.shape[0]
+    written = 4 * len(runner.names) + 2
+    return runner.window_bytes_per_px + _WINDOWS_READ * read + _BLOCKS_KEPT * written

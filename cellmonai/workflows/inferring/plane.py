@@ -1,0 +1,230 @@
+"""One plane block by block: read, scale, predict, threshold, write; a killed run goes on at the block it was in."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cellmonai.core.journal import read_journal
+from cellmonai.images.block_files import JOURNAL, MAPS
+from cellmonai.images.block_store import PlaneStore, is_unfinished
+from cellmonai.images.maps import open_maps
+from cellmonai.images.normalise import Scaling
+from cellmonai.images.write import write_png
+from cellmonai.inference.blocks import blocks_between
+from cellmonai.inference.seam_proof import Again, Written, prove_seams
+from cellmonai.inference.streaming import Streaming
+from cellmonai.inference.windows import Box
+from cellmonai.instances.find import foreground
+from cellmonai.workflows.inferring.background import is_background
+from cellmonai.workflows.inferring.image import ImageDone
+from cellmonai.workflows.inferring.plane_reader import PlaneReader, open_plane
+from cellmonai.workflows.inferring.small_pictures import draw_small
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from cellmonai.inference.blocks import Blocks
+    from cellmonai.inference.runner import Runner
+    from cellmonai.inference.seam_proof import SeamProof
+    from cellmonai.inference.streaming import Streamed
+    from cellmonai.models.file import ModelCard
+    from cellmonai.workflows.inferring.jobs import ImageJob
+    from cellmonai.workflows.inferring.model import ChosenModel
+    from cellmonai.workflows.inferring.settings import InferSettings
+
+_STEP = {"float16": 2.0**-11, "uint8": 1 / 255}
+
+
+@dataclass(frozen=True, slots=True)
+class BlockFinding:
+    """What every plane of a run is done with; `model_sha256` is the digest of the model's file."""
+
+    runner: Runner
+    model: ChosenModel
+    model_sha256: str
+    settings: InferSettings
+
+
+def infer_plane(job: ImageJob, finding: BlockFinding, blocks: Blocks, advance: Callable[[float], None]) -> ImageDone:
+    """Do one plane and write its files, or go on with what a killed run left of it.
+
+    Parameters
+    ----------
+    blocks : how it is cut where nothing was begun; a plane that was begun keeps its cuts
+    advance : told the px that were settled; may raise to stop, and what is done stays
+
+    Raises
+    ------
+    InputError
+        Its pixels cannot be read, or are colour where the model takes grey.
+    OutputError
+        A file cannot be written, or an unfinished run lies there that was of something else.
+    """
+    started = time.monotonic()
+    settings, card = finding.settings, finding.model.card
+    work = work_folder(job, settings)
+    with open_plane(job, finding.model.wants, settings) as plane:
+        begun = _begun(work)
+        digest = plane.source.fingerprint
+        scaling = _scaling(plane, begun, digest, card)
+        blocks = _as_begun(begun, blocks, job, card)
+        header = _header(job, finding, digest, scaling, blocks)
+        with PlaneStore.open_or_create(
+            work,
+            shape=(job.shape[1], job.shape[2]),
+            names=finding.runner.names,
+            maps_dtype=settings.maps_dtype,
+            pixel_size_um=job.pixel_size_um,
+            header=header,
+            overwrite=settings.overwrite,
+        ) as store:
+            resumed, damaged = len(store.done), len(store.damaged)
+            counts = _stream(plane, store, finding, blocks, scaling, advance)
+            store.commit()
+            proof = _proof(plane, store, finding, blocks, scaling)
+            pictures = _draw(plane, store, job, settings)
+            found = store.foreground_px
+            store.finish(settings.output / job.mask, settings.output / job.maps, overwrite=settings.overwrite)
+    return ImageDone(
+        job,
+        blocks.windows,
+        time.monotonic() - started,
+        found,
+        digest,
+        (job.mask, job.maps, *pictures),
+        skipped=counts.skipped,
+        repeated=counts.repeated,
+        resumed_blocks=resumed,
+        damaged_blocks=damaged,
+        seams=proof.as_json(),
+    )
+
+
+def work_folder(job: ImageJob, settings: InferSettings) -> Path:
+    """Give the hidden folder beside the results in which a plane lies while it is in work."""
+    return settings.output / f".{job.stem}.work"
+
+
+def _begun(work: Path) -> Mapping[str, Any] | None:
+    """Give what the journal of an unfinished run says it was, None where there is none or it says nothing."""
+    if not is_unfinished(work):
+        return None
+    run = read_journal(work / JOURNAL).header.get("run")
+    return run if isinstance(run, dict) else None
+
+
+def _scaling(plane: PlaneReader, begun: Mapping[str, Any] | None, digest: str, card: ModelCard) -> Scaling:
+    """Find how intensities are scaled; of the very same image, as it was found when the run began."""
+    if begun is not None and begun.get("image") == digest and isinstance(begun.get("scaling"), dict):
+        stored = begun["scaling"]
+        return Scaling(tuple(stored["offset"]), tuple(stored["scale"]), bool(stored["clip"]))
+    return plane.scaling(card.normalisation)
+
+
+def _as_begun(begun: Mapping[str, Any] | None, blocks: Blocks, job: ImageJob, card: ModelCard) -> Blocks:
+    """Cut as the unfinished run did, since another memory or machine would cut otherwise and give other last bits."""
+    if begun is None:
+        return blocks
+    try:
+        rows, columns = (tuple(int(end) for end in ends) for ends in begun["cuts"])
+        return blocks_between(
+            (rows, columns), (job.shape[1], job.shape[2]), radius_px=card.radius_px, divisor=card.divisor
+        )
+    except (KeyError, TypeError, ValueError):  # of another image or model, which the store tells with the difference
+        return blocks
+
+
+def _header(job: ImageJob, finding: BlockFinding, digest: str, scaling: Scaling, blocks: Blocks) -> dict[str, Any]:
+    settings, facts = finding.settings, finding.runner.facts()
+    return {
+        "image": digest,
+        "plane": job.plane,
+        "channels": list(job.channels),
+        "model": finding.model_sha256,
+        "engine": facts["engine"],
+        "precision": facts["precision"],
+        "device": facts["device"],
+        "threads": facts["threads"],
+        "threshold": finding.model.point.threshold,
+        "invert": settings.invert,
+        "skip_background": settings.skip_background,
+        "scaling": {"offset": list(scaling.offset), "scale": list(scaling.scale), "clip": scaling.clip},
+        "cuts": [list(ends) for ends in blocks.cuts],
+        "cellmonai": version("cellmonai"),
+    }
+
+
+def _stream(
+    plane: PlaneReader,
+    store: PlaneStore,
+    finding: BlockFinding,
+    blocks: Blocks,
+    scaling: Scaling,
+    advance: Callable[[float], None],
+) -> Streamed:
+    inside, level = finding.runner.names.index("foreground"), finding.model.point.threshold
+
+    def write(box: Box, maps: NDArray[np.float32] | None) -> None:
+        region = (box.row0, box.col0, box.row1, box.col1)
+        if maps is None:
+            store.skip(region)
+        else:
+            store.write(region, maps, foreground(maps[inside], level))
+
+    done = {Box(*region) for region in store.done}
+    for box in done:
+        advance(box.shape[0] * box.shape[1])
+    streaming = Streaming(
+        finding.runner.engine.run,
+        lambda box: plane.scaled(box, scaling),
+        write,
+        finding.runner.activation,
+        is_background if finding.settings.skip_background else None,
+    )
+    return streaming.over(blocks, done=done, after_window=advance)
+
+
+def _proof(plane: PlaneReader, store: PlaneStore, finding: BlockFinding, blocks: Blocks, scaling: Scaling) -> SeamProof:
+    card, runner = finding.model.card, finding.runner
+    stored, mask = open_maps(store.folder / MAPS), store.mask_rows()
+
+    def maps_of(box: Box) -> NDArray[np.float32]:
+        rows, columns = box.slices
+        return np.asarray(stored.array[:, rows, columns]).astype(np.float32) / np.float32(stored.one_is)
+
+    written = Written(
+        maps=maps_of,
+        mask=lambda box: mask.rows(box.row0, box.row1)[:, box.col0 : box.col1],
+        step=_STEP[finding.settings.maps_dtype],
+    )
+    again = Again(
+        runner.engine.run,
+        lambda box: plane.scaled(box, scaling),
+        runner.activation,
+        card.radius_px,
+        card.divisor,
+    )
+    return prove_seams(
+        blocks,
+        written,
+        again,
+        precision=runner.engine.precision,
+        foreground_map=runner.names.index("foreground"),
+        threshold=finding.model.point.threshold,
+    )
+
+
+def _draw(plane: PlaneReader, store: PlaneStore, job: ImageJob, settings: InferSettings) -> list[str]:
+    names = job.pictures(settings.pictures)
+    for kind, name in zip(settings.pictures, names, strict=True):
+        drawn = draw_small(kind, plane, job, store.mask_rows(), store.folder / MAPS)
+        write_png(settings.output / name, drawn, overwrite=settings.overwrite)
+    return names

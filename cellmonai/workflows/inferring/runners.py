@@ -1,0 +1,60 @@
+"""Which engine runs a model: OpenVINO on a CPU, where it is there and can, else torch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cellmonai.core.devices import require_device_name, why_no_gpu
+from cellmonai.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from cellmonai.core.progress import Reporter
+    from cellmonai.inference.runner import Runner
+    from cellmonai.workflows.inferring.model import ChosenModel
+    from cellmonai.workflows.inferring.settings import InferSettings
+
+
+def make_runner(model: ChosenModel, sha256: str, settings: InferSettings, reporter: Reporter) -> Runner:
+    """Make a model ready to run.
+
+    Raises
+    ------
+    UsageError
+        The device, engine or precision is not there.
+    InputError
+        The model cannot be read.
+    """
+    require_device_name(settings.device)
+    on_cpu = None if settings.engine == "torch" else _why_cpu(settings)
+    if on_cpu is not None:
+        try:
+            from cellmonai.inference.openvino_runner import openvino_runner
+
+            return openvino_runner(
+                model.path, model.card, sha256, precision=settings.precision, reason=on_cpu, tell=reporter.note
+            )
+        except UsageError as error:
+            if settings.engine == "openvino" or settings.precision != "auto":
+                raise
+            reporter.note(f"torch runs the network: {error.what}")
+    from cellmonai.inference.torch_runner import torch_runner  # torch takes seconds to import
+
+    return torch_runner(model.path, device=settings.device, precision=settings.precision)
+
+
+def _why_cpu(settings: InferSettings) -> str | None:
+    """Say why the CPU runs the network, None where another device does; torch is asked only where it has to be."""
+    if settings.device == "cpu":
+        return "asked for"
+    if settings.device != "auto":
+        if settings.engine == "openvino":
+            raise UsageError("OpenVINO runs on the CPU", where="--engine openvino", cure="leave --device out")
+        return None
+    if settings.engine == "openvino":
+        return "OpenVINO runs there"
+    if (reason := why_no_gpu()) is not None:
+        return reason
+    from cellmonai.inference.devices import choose_device
+
+    chosen = choose_device("auto")
+    return chosen.reason if chosen.kind == "cpu" else None

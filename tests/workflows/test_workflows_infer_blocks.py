@@ -1,0 +1,238 @@
+"""Planes of any size: block by block, killed and continued, the same bytes in the end."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+from random_networks import write_random_model
+
+from cellmonai.core.errors import InputError, OutputError, UsageError
+from cellmonai.images.maps import read_maps
+from cellmonai.workflows.infer import InferResult, infer
+from cellmonai.workflows.inferring.settings import InferSettings
+
+
+@pytest.fixture(scope="module", name="model")
+def _model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_random_model(tmp_path_factory.mktemp("model") / "model.safetensors")
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def _slide(name: str, rows: int, columns: int, *, seed: int = 0) -> Path:
+    path = Path(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(seed).integers(0, 255, (rows, columns), np.uint8)
+    tifffile.imwrite(path, pixels, tile=(256, 256), compression="deflate", resolution=(20000, 20000), resolutionunit=3)
+    return path
+
+
+def _run(image: Path | list[Path], model: Path, **wishes: Any) -> InferResult:  # noqa: ANN401 - of InferSettings
+    images = image if isinstance(image, list) else [image]
+    return infer(images, settings=InferSettings(model=model, **({"memory": 300 << 20} | wishes)))
+
+
+def _digest(folder: str) -> dict[str, str]:
+    files = sorted(path for path in Path(folder).rglob("*") if path.is_file())
+    names = [path for path in files if path.name not in ("run.json", ".cellmonai.lock")]
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in names}
+
+
+@pytest.mark.parametrize("engine", ["torch", "openvino"])
+def test_a_slide_in_blocks_equals_the_slide_in_one_window(model: Path, engine: str) -> None:
+    image = _slide("slide.tif", 1100, 1300)
+    one = _run(image, model, output=Path("one"), memory=2 << 30, engine=engine)
+    many = _run(image, model, output=Path("many"), window=640, engine=engine)
+    assert one.images[0].windows == 1
+    assert many.images[0].windows > 4
+    difference = np.abs(read_maps(Path("one/slide_maps.zarr")).maps - read_maps(Path("many/slide_maps.zarr")).maps)
+    assert difference.max() <= 2.0**-11 + 1e-5  # one step of float16
+    masks = [tifffile.imread(f"{folder}/slide_mask.tif") for folder in ("one", "many")]
+    assert np.count_nonzero(masks[0] != masks[1]) <= 2
+    seams = many.as_json()["images"][0]["seams"]
+    assert seams["holds"]
+    assert seams["windows"] > 0
+    assert seams["largest_difference"] <= 1e-5
+
+
+def test_engines_give_the_same_mask_but_for_pixels_on_the_threshold(model: Path) -> None:
+    image = _slide("slide.tif", 700, 600)
+    for engine in ("torch", "openvino"):
+        assert _run(image, model, output=Path(engine), engine=engine).as_json()["engine"] == engine
+    torch, openvino = (read_maps(Path(f"{engine}/slide_maps.zarr")).maps for engine in ("torch", "openvino"))
+    assert np.abs(torch - openvino).max() <= 2.0**-11 + 1e-5
+
+
+def test_a_converted_model_runs_without_torch_and_monai(model: Path) -> None:
+    image = _slide("slide.tif", 300, 400)
+    _run(image, model, output=Path("first"), engine="openvino")  # converts it, which takes torch
+    code = (
+        "import sys; from pathlib import Path; from cellmonai.workflows.infer import infer;"
+        "from cellmonai.workflows.inferring.settings import InferSettings;"
+        f"infer([Path('slide.tif')], settings=InferSettings(model=Path({str(model)!r}), device='cpu'));"
+        "sys.exit(any(name in sys.modules for name in ('torch', 'monai', 'ignite')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    assert Path("masks/slide_mask.tif").is_file()
+
+
+def _start(image: Path, model: Path, output: str) -> subprocess.Popen[bytes]:
+    words = ["infer", str(image), "--model", str(model), "--output", output, "--window", "640", "--quiet"]
+    words += ["--engine", "openvino", "--memory", "300MiB"]
+    return subprocess.Popen([sys.executable, "-m", "cellmonai", *words], stderr=subprocess.DEVNULL)
+
+
+def _killed_until_done(image: Path, model: Path, output: str, *, kills: int, seed: int) -> int:
+    """Kill the command at random times, then let it end; gives how often it was really killed."""
+    generator, killed = random.Random(seed), 0
+    for _ in range(kills):
+        process = _start(image, model, output)
+        until = time.monotonic() + generator.uniform(1.0, 5.0)
+        while time.monotonic() < until and process.poll() is None:
+            time.sleep(0.02)
+        if process.poll() is not None:
+            return killed
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        killed += 1
+    assert _start(image, model, output).wait() == 0
+    return killed
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no SIGKILL here")
+def test_a_run_killed_at_random_times_ends_with_the_same_bytes(model: Path) -> None:
+    image = _slide("slide.tif", 1600, 2100)
+    assert _start(image, model, "whole").wait() == 0
+    assert _killed_until_done(image, model, "killed", kills=3, seed=1) > 0
+    assert _digest("killed") == _digest("whole")
+    record = json.loads(Path("killed/run.json").read_text())
+    assert record["images"][0]["windows"] == json.loads(Path("whole/run.json").read_text())["images"][0]["windows"]
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no SIGKILL here")
+def test_fifty_kills_of_a_slide_of_64_blocks_lose_nothing(model: Path) -> None:
+    image = _slide("slide.tif", 4096, 4096)
+    assert _start(image, model, "whole").wait() == 0
+    killed = 0
+    for seed in range(10):
+        output = f"killed{seed}"
+        killed += _killed_until_done(image, model, output, kills=5, seed=seed)
+        assert _digest(output) == _digest("whole")
+    assert killed >= 30
+
+
+def _interrupted(image: Path, model: Path, output: str) -> None:
+    process = _start(image, model, output)
+    while not list(Path(output).glob(".*.work/*/*/*")) and process.poll() is None:
+        time.sleep(0.05)
+    time.sleep(1.0)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert list(Path(output).glob(".*.work"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        pytest.param({"threshold": 0.4}, "threshold", id="another threshold"),
+        pytest.param({"invert": True}, "invert", id="inverted"),
+        pytest.param({"engine": "torch"}, "engine", id="another engine"),
+        pytest.param({"maps_dtype": "uint8"}, "uint8", id="another type of maps"),
+    ],
+)
+def test_an_unfinished_run_of_something_else_is_refused_with_the_difference(
+    model: Path, changes: dict[str, Any], sentence: str
+) -> None:
+    image = _slide("slide.tif", 1600, 2100)
+    _interrupted(image, model, "masks")
+    with pytest.raises(OutputError, match=sentence) as caught:
+        _run(image, model, engine=changes.pop("engine", "openvino"), window=640, **changes)
+    assert "--overwrite" in caught.value.sentence
+    assert not Path("masks/slide_mask.tif").exists()
+
+
+def test_a_changed_image_is_not_continued(model: Path) -> None:
+    image = _slide("slide.tif", 1600, 2100)
+    _interrupted(image, model, "masks")
+    _slide("slide.tif", 1600, 2100, seed=5)
+    with pytest.raises(OutputError, match="image"):
+        _run(image, model, window=640)
+    assert _run(image, model, window=640, overwrite=True).images[0].resumed_blocks == 0
+
+
+def test_finished_images_of_a_killed_run_are_kept_and_changed_ones_refused(model: Path) -> None:
+    images = [_slide(f"images/{name}.tif", 300, 400, seed=i) for i, name in enumerate("abc")]
+    _run(images, model, output=Path("whole"))
+    bad = images[2].read_bytes()
+    settings = InferSettings(model=model, memory=300 << 20)
+
+    class KilledError(Exception):
+        """Stands for a kill after the second image."""
+
+    import cellmonai.workflows.inferring.blockwise as blockwise
+
+    real = blockwise.infer_plane
+
+    def fails(job: Any, *args: Any) -> Any:  # noqa: ANN401 - as infer_plane
+        if job.stem == "c":
+            raise KilledError
+        return real(job, *args)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(blockwise, "infer_plane", fails)
+        with pytest.raises(KilledError):
+            infer(images, settings=settings)
+    assert not Path("masks/run.json").exists()
+    stamps = {name: Path(f"masks/{name}_mask.tif").stat().st_mtime_ns for name in "ab"}
+    infer(images, settings=settings)
+    assert {name: Path(f"masks/{name}_mask.tif").stat().st_mtime_ns for name in "ab"} == stamps
+    assert _digest("masks") == _digest("whole")
+    assert images[2].read_bytes() == bad
+
+
+def test_an_image_that_fails_in_the_middle_leaves_nothing_behind(model: Path) -> None:
+    pixels = np.random.default_rng(0).random((700, 700)).astype(np.float32)
+    pixels[600:, 600:] = np.nan
+    tifffile.imwrite("broken.tif", pixels, tile=(256, 256))
+    with pytest.raises(InputError, match="NaN"):
+        _run(Path("broken.tif"), model)
+    assert not [path for path in Path("masks").rglob("*") if path.name != ".cellmonai.lock"]
+
+
+def test_flat_windows_are_repeated_and_background_is_left_out_only_when_asked(model: Path) -> None:
+    pixels = np.zeros((1100, 2600), np.uint8)
+    pixels[:400, :400] = np.random.default_rng(0).integers(0, 255, (400, 400))
+    pixels[-400:, -400:] = np.random.default_rng(1).integers(0, 3, (400, 400))
+    tifffile.imwrite("slide.tif", pixels, tile=(256, 256))
+    every = _run(Path("slide.tif"), model, output=Path("every"), window=640).as_json()["images"][0]
+    assert every["repeated_windows"] > 0
+    assert every["skipped_windows"] == 0
+    fewer = _run(Path("slide.tif"), model, output=Path("fewer"), window=640, skip_background=True)
+    entry = fewer.as_json()["images"][0]
+    assert entry["skipped_windows"] > 0
+    assert json.loads(Path("fewer/run.json").read_text())["images"][0]["skipped_windows"] == entry["skipped_windows"]
+    found = read_maps(Path("fewer/slide_maps.zarr")).maps[0]
+    assert not found[-50:, :50].any()
+    np.testing.assert_array_equal(found[:300, :300], read_maps(Path("every/slide_maps.zarr")).maps[0][:300, :300])
+
+
+@pytest.mark.parametrize("wishes", [{"skip_background": True}, {"engine": "openvino"}], ids=str)
+def test_what_needs_exact_windows_is_refused_beside_others(model: Path, wishes: dict[str, Any]) -> None:
+    image = _slide("slide.tif", 200, 200)
+    with pytest.raises(UsageError, match="leave it out"):
+        _run(image, model, stitch="gaussian", **wishes)
