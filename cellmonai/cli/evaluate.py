@@ -13,9 +13,10 @@ from cellmonai.cli.options import Debug, Json, Overwrite, Quiet
 from cellmonai.core.errors import CellmonaiError, PartialFailureError, UsageError
 
 if TYPE_CHECKING:
-    from cellmonai.workflows.evaluating.result import EvaluateResult
+    from cellmonai.workflows.evaluating.result import EvaluateResult, EvaluateSettings
 
 Kind = Literal["auto", "binary", "labels"]
+CentreMatching = Literal["optimal", "greedy"]
 
 
 def evaluate(
@@ -36,6 +37,19 @@ def evaluate(
     ] = None,
     kind: Annotated[Kind, typer.Option(help="What the predictions are; auto looks at the values.")] = "auto",
     truth_kind: Annotated[Kind, typer.Option(help="What the truth is; auto looks at the values.")] = "auto",
+    centres: Annotated[
+        float | None,
+        typer.Option(
+            metavar="PX", help="Match cells also by centres less than PX apart; the literature has 40 and 50."
+        ),
+    ] = None,
+    centre_matching: Annotated[
+        CentreMatching | None,
+        typer.Option(
+            help="With --centres: pair as many centroids as possible, or walk the centres of bounding boxes in order, "
+            "as Morelli et al. 2021 did with 50 px. [default: optimal]"
+        ),
+    ] = None,
     fail_under: Annotated[
         list[str] | None,
         typer.Option(
@@ -59,6 +73,7 @@ def evaluate(
     \b
       cellmonai evaluate counts/ truth/
       cellmonai evaluate counts/ counted_by_hand.csv
+      cellmonai evaluate counts/ truth/ --centres 50 --centre-matching greedy
       cellmonai evaluate counts/ truth/ --bootstrap 1000 --fail-under f1_50=0.8
     """
     from cellmonai.workflows.evaluate import evaluate as run_evaluate
@@ -72,12 +87,14 @@ def evaluate(
         bootstrap=bootstrap,
         seed=seed,
         overwrite=overwrite,
+        centre_radius_px=centres,
+        centre_matching=centre_matching,
     )
     result = run_evaluate(predictions, truth, settings=settings, reporter=make_reporter(quiet=quiet))
     if json:
         print_json(result.as_json())
     else:
-        _show(result, quiet=quiet)
+        _show(result, settings, quiet=quiet)
     _raise_outcome(result)
 
 
@@ -105,14 +122,19 @@ def parse_limits(texts: list[str]) -> dict[str, float]:
     return limits
 
 
-def _show(result: EvaluateResult, *, quiet: bool) -> None:
+def _show(result: EvaluateResult, settings: EvaluateSettings, *, quiet: bool) -> None:
     from cellmonai.report.evaluation_tables import image_table, summary_table
 
     where_all = f"all in {result.outputs[0]}" if result.outputs else "all with --output FOLDER or --json"
-    print_table(image_table(result.images, result.failures, where_all=where_all), summary_table(result.summary))
+    centres = settings.centres
+    print_table(
+        image_table(result.images, result.failures, where_all=where_all),
+        summary_table(result.summary, centres=centres.words if centres else ""),
+    )
     if not quiet and not result.outputs:
         prediction, truth = (quoted(word) for word in result.inputs)
-        print_next(f"cellmonai evaluate {prediction} {truth} --bootstrap 1000 --output evaluation/")
+        again = f" {centres.options}" if centres else ""
+        print_next(f"cellmonai evaluate {prediction} {truth}{again} --bootstrap 1000 --output evaluation/")
 
 
 def _raise_outcome(result: EvaluateResult) -> None:

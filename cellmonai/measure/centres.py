@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from cellmonai.images.labels import in_raster_order
 from cellmonai.measure.matching import MatchCounts
 
 if TYPE_CHECKING:
@@ -49,6 +50,48 @@ def box_centres(labels: NDArray[np.integer]) -> NDArray[np.int64]:
     boxes = [box for box in find_objects(labels) if box is not None]
     centres = [[axis.start + (axis.stop - axis.start) // 2 for axis in box] for box in boxes]
     return np.array(centres, np.int64).reshape(-1, 2)
+
+
+def centroids(labels: NDArray[np.integer]) -> NDArray[np.float64]:
+    """Give the mean place of every label's pixels, which are at whole numbers.
+
+    Parameters
+    ----------
+    labels : integer, shape (Y, X); 0 is background, and a label may lie in several pieces
+
+    Returns
+    -------
+    float64, shape (N, 2), row and column in px, by ascending label
+    """
+    places = np.nonzero(labels)
+    index = np.unique(labels[places], return_inverse=True)[1]
+    area = np.bincount(index)
+    return np.stack([np.bincount(index, weights=axis) / area for axis in places], axis=1)
+
+
+def match_label_centres(
+    predicted_labels: NDArray[np.integer],
+    true_labels: NDArray[np.integer],
+    *,
+    radius_px: float,
+    rule: CentreRule = "optimal",
+) -> CentreMatches:
+    """Match the instances of two label images by their centres.
+
+    Parameters
+    ----------
+    predicted_labels, true_labels : integer, shape (Y, X); 0 is background
+    radius_px : as for `match_centres`
+    rule : `greedy` takes the centres of bounding boxes, as published; the other rules take centroids
+
+    Returns
+    -------
+    counts and pairs; an instance's index is its rank by first pixel in raster order, so that also the result of
+    `greedy` does not depend on how a file numbers its cells
+    """
+    centres_of = box_centres if rule == "greedy" else centroids
+    predicted, true = (centres_of(in_raster_order(labels)) for labels in (predicted_labels, true_labels))
+    return match_centres(predicted, true, radius_px=radius_px, rule=rule)
 
 
 def match_centres(

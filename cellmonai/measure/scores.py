@@ -28,12 +28,14 @@ class ImageScores:
     true_count, predicted_count : instances; a true count may be a mean of annotators, hence not whole
     matches : one MatchCounts per IOU_THRESHOLDS; empty where only the true count is known
     pixels : foreground compared; all zero where only the true count is known
+    centres : instances matched by the distance of their centres; None where that was not asked for
     """
 
     true_count: float
     predicted_count: int
     matches: tuple[MatchCounts, ...] = ()
     pixels: PixelCounts = field(default_factory=PixelCounts)
+    centres: MatchCounts | None = None
 
     @property
     def at_50(self) -> MatchCounts:
@@ -88,6 +90,7 @@ class ScoreTable:
     pixels : int64, shape (images, 4); TP, FP, FN, TN
     counts : float64, shape (images, 2); true, predicted
     f1_50 : float64, shape (images,); NaN where undefined
+    centres : int64, shape (images, 3); TP, FP, FN of centres; None unless all images have them
     """
 
     matches: NDArray[np.int64]
@@ -95,6 +98,7 @@ class ScoreTable:
     pixels: NDArray[np.int64]
     counts: NDArray[np.float64]
     f1_50: NDArray[np.float64]
+    centres: NDArray[np.int64] | None = None
 
     @classmethod
     def of(cls, scores: Sequence[ImageScores]) -> ScoreTable:
@@ -102,12 +106,14 @@ class ScoreTable:
         nothing = (MatchCounts(),) * len(IOU_THRESHOLDS)
         matches = [[(m.tp, m.fp, m.fn) for m in s.matches or nothing] for s in scores]
         f1 = [s.at_50.f1 for s in scores]
+        centres = [(s.centres.tp, s.centres.fp, s.centres.fn) for s in scores if s.centres is not None]
         return cls(
             np.array(matches, np.int64).reshape(-1, len(IOU_THRESHOLDS), 3),
             np.array([s.at_50.iou_sum for s in scores], np.float64),
             np.array([(s.pixels.tp, s.pixels.fp, s.pixels.fn, s.pixels.tn) for s in scores], np.int64).reshape(-1, 4),
             np.array([(s.true_count, s.predicted_count) for s in scores], np.float64).reshape(-1, 2),
             np.array([np.nan if value is None else value for value in f1], np.float64),
+            np.array(centres, np.int64) if centres and len(centres) == len(scores) else None,
         )
 
     def __len__(self) -> int:
@@ -116,7 +122,12 @@ class ScoreTable:
     def take(self, rows: NDArray[np.int64]) -> ScoreTable:
         """Give the table of the chosen rows; a row may come more than once."""
         return ScoreTable(
-            self.matches[rows], self.iou_sum[rows], self.pixels[rows], self.counts[rows], self.f1_50[rows]
+            self.matches[rows],
+            self.iou_sum[rows],
+            self.pixels[rows],
+            self.counts[rows],
+            self.f1_50[rows],
+            None if self.centres is None else self.centres[rows],
         )
 
     def count_errors(self) -> CountErrors:
@@ -127,7 +138,7 @@ class ScoreTable:
         """Give every measure over all images by its name; what is undefined is None.
 
         Matches and pixels are added up over the images before the ratio is taken, except in `f1_50_image_mean`,
-        the mean over those images where F1 is defined.
+        the mean over those images where F1 is defined. Those of centres are there where all images have them.
         """
         pooled = [MatchCounts(*map(int, row)) for row in self.matches.sum(axis=0)]
         at_50, at_75 = replace(pooled[0], iou_sum=float(self.iou_sum.sum())), pooled[_AT_75]
@@ -153,6 +164,18 @@ class ScoreTable:
             "iou": pixels.iou,
             "accuracy": pixels.accuracy,
             "accuracy_background_floor": pixels.background_floor,
+            **self._of_centres(),
+        }
+
+    def _of_centres(self) -> dict[str, float | None]:
+        if self.centres is None:
+            return {}
+        near = MatchCounts(*map(int, self.centres.sum(axis=0)))
+        return {
+            "centre_f1": near.f1,
+            "centre_precision": near.precision,
+            "centre_recall": near.recall,
+            "centre_accuracy": near.ap,  # the literature's name for TP / (TP + FP + FN)
         }
 
 

@@ -36,6 +36,14 @@ MEANINGS = {
 }
 """What each measure of the summary is, in the order in which tables show them."""
 
+CENTRE_MEANINGS = {
+    "centre_f1": "2 TP / (2 TP + FP + FN), cells matched one to one by their centres",
+    "centre_precision": "TP / (TP + FP) of these matches",
+    "centre_recall": "TP / (TP + FN) of these matches",
+    "centre_accuracy": "TP / (TP + FP + FN) of these matches",
+}
+"""What the measures of centres are, which the summary holds where they were asked for; greater is better in all."""
+
 GREATER_IS_BETTER = (
     *("f1_50", "f1_75", "f1_50_image_mean", "precision_50", "recall_50", "ap_50", "ap_mean", "pq"),
     *("mean_matched_iou", "count_r2", "dice", "iou", "accuracy"),
@@ -88,7 +96,12 @@ class EvaluatedImage:
             "accuracy_background_floor": pixels.background_floor,
             "predicted_removed": self.predicted_removed,
             "true_removed": self.true_removed,
+            **self._centres(),
         }
+
+    def _centres(self) -> dict[str, int]:
+        near = self.scores.centres
+        return {} if near is None else {"centre_tp": near.tp, "centre_fp": near.fp, "centre_fn": near.fn}
 
 
 def write_evaluation(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from cellmonai.core.text import printable
 from cellmonai.measure.matching import MatchCounts
 from cellmonai.measure.pixels import PixelCounts
-from cellmonai.report.evaluation import MEANINGS
+from cellmonai.report.evaluation import CENTRE_MEANINGS, MEANINGS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,6 +21,7 @@ _MOST_ROWS = 40
 _MOST_FAILURES = 10
 _PARTS = {
     "cells": ("f1_50", "f1_75", "f1_50_image_mean", "precision_50", "recall_50", "ap_50", "ap_mean", "pq"),
+    "centres": tuple(CENTRE_MEANINGS),
     "outlines": ("mean_matched_iou", "dice", "iou", "accuracy", "accuracy_background_floor"),
     "counts": ("count_mae", "count_bias", "count_bias_percent", "limits_of_agreement", "count_rmse", "count_r2"),
 }
@@ -33,6 +34,10 @@ _NAMES = {
     "ap_50": "AP at IoU 0.5",
     "ap_mean": "AP, mean",
     "pq": "PQ",
+    "centre_f1": "F1 of centres",
+    "centre_precision": "precision of centres",
+    "centre_recall": "recall of centres",
+    "centre_accuracy": "accuracy of centres",
     "mean_matched_iou": "mean matched IoU",
     "dice": "Dice",
     "iou": "IoU",
@@ -98,6 +103,9 @@ def _empty_image_table(images: Sequence[EvaluatedImage]) -> Table:
         pixels = sum((s.pixels for s in scores), PixelCounts())
         heads |= {"TP": f"{matches.tp:,}", "FP": f"{matches.fp:,}", "FN": f"{matches.fn:,}"}
         heads |= {"F1": _ratio(matches.f1), "Dice": _ratio(pixels.dice)}
+    near = [s.centres for s in scores if s.centres is not None]
+    if near:
+        heads["centres TP/FP/FN"] = _parted(sum(near, MatchCounts()))
     table.add_column("image", "all", overflow="fold")
     if with_plane:
         table.add_column("plane", overflow="fold")
@@ -106,8 +114,14 @@ def _empty_image_table(images: Sequence[EvaluatedImage]) -> Table:
     return table
 
 
-def summary_table(summary: Mapping[str, Any]) -> Table:
-    """Give every measure that is defined, its 95 % interval where there is one, and what it means."""
+def summary_table(summary: Mapping[str, Any], *, centres: str = "") -> Table:
+    """Give every measure that is defined, its 95 % interval where there is one, and what it means.
+
+    Parameters
+    ----------
+    summary : measures by name
+    centres : in words, how near and by which rule centres were matched, where they were
+    """
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -120,7 +134,9 @@ def summary_table(summary: Mapping[str, Any]) -> Table:
     if with_intervals:
         table.add_column("95 %", justify="right", no_wrap=True)
     table.add_column("what it is", style="dim", overflow="fold")
-    for part, names in _PARTS.items():
+    meanings = {**MEANINGS, **CENTRE_MEANINGS}
+    meanings["centre_f1"] += f", {centres}" if centres else ""
+    for part, names in _parts_of(summary).items():
         shown = [name for name in names if summary[name] is not None]
         for name in shown:
             interval = [_interval(name, summary)] if with_intervals else []
@@ -130,7 +146,7 @@ def summary_table(summary: Mapping[str, Any]) -> Table:
                 _NAMES[name],
                 _value(name, summary[name]),
                 *interval,
-                MEANINGS[name],
+                meanings[name],
                 end_section=name == shown[-1],
             )
     undefined = _undefined(summary)
@@ -140,10 +156,15 @@ def summary_table(summary: Mapping[str, Any]) -> Table:
     return table
 
 
+def _parts_of(summary: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """Give the parts of the table; those of centres only where they were asked for."""
+    return {part: names for part, names in _PARTS.items() if names[0] in summary}
+
+
 def _undefined(summary: Mapping[str, Any]) -> list[str]:
     """Name the measures without a value, and the parts of the table that are without any as a whole."""
     found: list[str] = []
-    for part, names in _PARTS.items():
+    for part, names in _parts_of(summary).items():
         missing = [_NAMES[name] for name in names if summary[name] is None]
         found += [f"all of {part}"] if len(missing) == len(names) else missing
     return found
@@ -168,7 +189,13 @@ def _image_row(image: EvaluatedImage, *, with_plane: bool, with_matches: bool) -
         at_50 = scores.at_50
         cells += [f"{at_50.tp:,}", f"{at_50.fp:,}", f"{at_50.fn:,}"]
         cells += [Text(_ratio(at_50.f1), style=_shade(at_50.f1)), _ratio(scores.pixels.dice)]
+    if scores.centres is not None:
+        cells.append(_parted(scores.centres))
     return cells
+
+
+def _parted(matches: MatchCounts) -> str:
+    return f"{matches.tp}/{matches.fp}/{matches.fn}"
 
 
 def _shade(value: float | None) -> str:

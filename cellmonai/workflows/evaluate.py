@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from cellmonai.core.progress import Reporter
     from cellmonai.report.evaluation import EvaluatedImage
+    from cellmonai.workflows.evaluating.centres import CentreRadius
     from cellmonai.workflows.evaluating.pairs import Case
     from cellmonai.workflows.evaluating.reading import Sides
 
@@ -56,7 +57,7 @@ def evaluate(
     OutputError, LockedError
         The output folder holds an evaluation already, cannot be written, or is in use.
     UsageError
-        A kind of truth was asked for and the truth is a table.
+        A kind of truth or a match of centres was asked for and the truth is a table.
     InterruptedRunError
         Ctrl-C; nothing is written then.
 
@@ -72,7 +73,7 @@ def evaluate(
         sides = decide_sides(predictions, cases, settings, reporter)
         if settings.output is not None:
             until_written.enter_context(folder_lock(settings.output))
-        images, failures = _evaluate_all(cases, sides, record, reporter)
+        images, failures = _evaluate_all(cases, sides, settings.centres, record, reporter)
         _tell_removed(images, reporter)
         summary = _summary(ScoreTable.of([image.scores for image in images]), settings, reporter)
         result = EvaluateResult(
@@ -105,7 +106,7 @@ def _refuse_outputs(predictions: Path, truth: Path, settings: EvaluateSettings) 
 
 
 def _evaluate_all(
-    cases: Sequence[Case], sides: Sides, record: RunRecord, reporter: Reporter
+    cases: Sequence[Case], sides: Sides, centres: CentreRadius | None, record: RunRecord, reporter: Reporter
 ) -> tuple[list[EvaluatedImage], list[tuple[str, str]]]:
     """Evaluate every image; one that fails is told and listed, and the others go on."""
     images: list[EvaluatedImage] = []
@@ -114,7 +115,7 @@ def _evaluate_all(
         for case in cases:
             wish.check("run the same command again")
             try:
-                images += evaluate_case(case, sides)
+                images += evaluate_case(case, sides, centres)
             except CellmonaiError as error:
                 reason = error.sentence.rstrip(".")
                 reporter.warn("failed", reason, case.name)

@@ -19,6 +19,7 @@ SHAPE = (48, 64)
 THREE = paint([Disc(10, 10, 6), Disc(10, 30, 6), Disc(32, 40, 9)], SHAPE)
 TWO = np.where(THREE == 2, 0, THREE)
 TOUCHING = paint([Disc(24, 18, 9), Disc(24, 34, 9)], SHAPE)
+FOUND_OFF, TRUE_OFF = (paint([Disc(24, x, 3) for x in places], SHAPE) for places in ((22, 40), (12, 30)))
 
 
 def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -143,6 +144,41 @@ def test_bootstrap_and_seed_give_intervals(work: Path) -> None:
     assert "95 %" in run(work, "p", "t", "--bootstrap", "50").stdout
 
 
+@pytest.mark.parametrize(
+    ("words", "f1"),
+    [
+        pytest.param(("--centres", "10.5"), 1.0, id="as many pairs as possible"),
+        pytest.param(("--centres", "10.5", "--centre-matching", "greedy"), 0.5, id="each takes the nearest"),
+        pytest.param(("--centres", "8"), 0.0, id="a smaller radius"),
+    ],
+)
+def test_centres_and_centre_matching_add_a_match_by_distance(work: Path, words: tuple[str, ...], f1: float) -> None:
+    tifffile.imwrite(work / "found.tif", FOUND_OFF.astype(np.uint16))
+    tifffile.imwrite(work / "true.tif", TRUE_OFF.astype(np.uint16))
+    inputs = ("found.tif", "true.tif")
+    found, plain = document(work, *inputs, *words), document(work, *inputs)
+    added = found["summary"].keys() - plain["summary"].keys()
+    assert added == {"centre_f1", "centre_precision", "centre_recall", "centre_accuracy"}
+    assert found["summary"]["centre_f1"] == f1
+    assert {name: found["summary"][name] for name in plain["summary"]} == plain["summary"]
+    assert found["images"][0].keys() - plain["images"][0].keys() == {"centre_tp", "centre_fp", "centre_fn"}
+
+
+def test_a_person_sees_how_centres_were_matched(work: Path) -> None:
+    done = run(work, "p", "t", "--centres", "50", "--centre-matching", "greedy", "--output", "out")
+    assert done.returncode == 0, done.stderr
+    assert "F1 of centres" in done.stdout
+    assert "matched one to one by their centres, less than 50 px apart (greedy)" in done.stdout
+    assert ["a", "2/0/1"] in [line.split()[:1] + line.split()[-1:] for line in done.stdout.splitlines()]
+    assert ["all", "5/0/1"] in [line.split()[:1] + line.split()[-1:] for line in done.stdout.splitlines()]
+    head, first, _ = (line.split(",") for line in (work / "out" / "evaluation.csv").read_text().splitlines())
+    row = dict(zip(head, first, strict=True))
+    assert [row[f"centre_{name}"] for name in ("tp", "fp", "fn")] == ["2", "0", "1"]
+    again = run(work, "p", "t", "--centres", "40").stderr
+    assert "evaluate p t --centres 40 --centre-matching optimal --bootstrap 1000" in again
+    assert "centre" not in run(work, "p", "t").stdout
+
+
 def test_a_table_of_counts_is_a_truth(work: Path) -> None:
     found = document(work, "p", "counts.csv")
     assert (found["summary"]["count_mae"], found["summary"]["f1_50"]) == (0.5, None)
@@ -186,6 +222,11 @@ def test_a_name_that_holds_anything_breaks_nothing(work: Path) -> None:
         pytest.param(("p", "t", "--fail-under", "f1_50"), 2, ("'f1_50' is no limit", "f1_50=0.8"), id="no number"),
         pytest.param(("p", "t", "--fail-under", "f150=1"), 2, ("did you mean 'f1_50'",), id="unknown measure"),
         pytest.param(("p", "t", "--seed", "1"), 2, ("--seed", "--bootstrap"), id="seed for nothing"),
+        pytest.param(("p", "t", "--centres", "0"), 2, ("--centres", "give pixels above 0"), id="no radius"),
+        pytest.param(("p", "t", "--centres", "near"), 2, ("--centres", "number"), id="radius in words"),
+        pytest.param(("p", "counts.csv", "--centres", "40"), 2, ("--centres", "no centres"), id="centres of a table"),
+        pytest.param(("p", "t", "--centre-matching", "greedy"), 2, ("add --centres 40",), id="rule for nothing"),
+        pytest.param(("p", "t", "--centres", "40", "--centre-matching", "hungry"), 2, ("hungry",), id="unknown rule"),
         pytest.param(("p", "t", "--output", "p"), 3, ("output folder is an input",), id="output among inputs"),
         pytest.param(("p", "t", "--output", "text.tif/x"), 5, ("text.tif", "cannot be written"), id="file in the way"),
     ],

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from painting import Disc, paint
+from skimage.measure import regionprops_table
 
 from cellmonai.measure.centre_scores import score_centres
-from cellmonai.measure.centres import box_centres, match_centres
+from cellmonai.measure.centres import box_centres, centroids, match_centres, match_label_centres
 from cellmonai.measure.matching import MatchCounts
 
 if TYPE_CHECKING:
@@ -105,6 +106,40 @@ def test_the_centre_of_a_box_is_rounded_down_from_its_own_start() -> None:
 
 def test_no_labels_have_no_centres() -> None:
     assert box_centres(np.zeros((4, 5), np.int32)).shape == (0, 2)
+    assert centroids(np.zeros((4, 5), np.int32)).shape == (0, 2)
+
+
+def test_centroids_are_those_of_the_usual_library() -> None:
+    labels = paint([Disc(10, 20, 4), Disc(30, 5, 3), Disc(25, 30, 6)], (40, 40)) * 1000
+    labels[0, 0:5] = 1000  # a second piece
+    expected = regionprops_table(labels, properties=("centroid",))
+    assert centroids(labels) == pytest.approx(np.stack([expected["centroid-0"], expected["centroid-1"]], axis=1))
+
+
+@pytest.mark.parametrize(
+    ("rule", "found"),
+    [
+        pytest.param("greedy", 1, id="greedy: the middle of the box"),
+        pytest.param("optimal", 0, id="optimal: the centroid"),
+        pytest.param("proximity", 0, id="proximity: the centroid"),
+    ],
+)
+def test_each_rule_has_its_own_centre_of_a_cell(rule: CentreRule, found: int) -> None:
+    bent, middle = np.zeros((2, 21, 21), np.int32)
+    bent[:, 0], bent[20, :] = 1, 1  # an L: its box has its middle at (10, 10), its pixels at about (15, 5)
+    middle[10, 10] = 1
+    assert match_label_centres(bent, middle, radius_px=3, rule=rule).counts.tp == found
+
+
+@pytest.mark.parametrize(
+    ("rule", "pairs"),
+    [pytest.param("greedy", [[0, 1]], id="greedy"), pytest.param("optimal", [[0, 0], [1, 1]], id="optimal")],
+)
+def test_the_numbers_of_the_cells_do_not_matter(rule: CentreRule, pairs: list[list[int]]) -> None:
+    predicted, true = (paint([Disc(24, x, 3) for x in places], (48, 64)) for places in ((22, 40), (12, 30)))
+    swapped = np.array([0, 90_000, 7], np.int32)[predicted]  # greedy in this order would find both
+    for labels in (predicted, swapped):
+        assert match_label_centres(labels, true, radius_px=11, rule=rule).pairs.tolist() == pairs
 
 
 @given(predicted=PLACES, true=PLACES)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from io import StringIO
 from typing import TYPE_CHECKING
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from cellmonai.measure.matching import MatchCounts
 from cellmonai.measure.scores import ImageScores, ScoreTable, score_instances
 from cellmonai.report.evaluation import MEANINGS, EvaluatedImage, write_evaluation
 from cellmonai.report.evaluation_tables import image_table, summary_table
@@ -86,10 +88,28 @@ def test_parts_without_any_value_are_named_as_a_whole() -> None:
     assert "a 10.5 11 +0.5" in rendered(image_table([counts], [], where_all=""))
 
 
+def with_centres(shown: EvaluatedImage, *matches: int) -> EvaluatedImage:
+    """Add TP, FP and FN of centres."""
+    return replace(shown, scores=replace(shown.scores, centres=MatchCounts(*matches)))
+
+
+def test_centres_have_a_column_and_a_part_where_they_were_matched() -> None:
+    images = [with_centres(image("a", missed=2), 6, 2, 4), with_centres(image("b"), 10, 0, 0)]
+    text = rendered(image_table(images, [], where_all=""))
+    assert "a 10 8 -2 8 0 2 0.889 0.889 6/2/4" in text
+    assert "all 20 18 -2 18 0 2 0.947 0.947 16/2/4" in text
+    text = rendered(summary_table(whole_summary(images), centres="less than 7 px apart (greedy)"))
+    assert "centres F1 of centres 0.8421 2 TP" in text
+    assert "by their centres, less than 7 px apart (greedy)" in text
+    assert "accuracy of centres 0.7273" in text
+    assert "centre" not in rendered(summary_table(whole_summary([image("a")])))
+
+
 @pytest.mark.parametrize("width", [60, 80, 200])
 def test_tables_fit_the_terminal(width: int) -> None:
     console = Console(file=StringIO(), width=width)
-    console.print(image_table([image("a" * 90)], [], where_all=""), summary_table(whole_summary([image("a")])))
+    shown = with_centres(image("a" * 90), 1000, 1000, 1000)
+    console.print(image_table([shown], [], where_all=""), summary_table(whole_summary([shown]), centres="near"))
     lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined] # a StringIO
     assert max(map(len, lines)) <= width
 

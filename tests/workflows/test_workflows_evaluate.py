@@ -16,7 +16,7 @@ from cellmonai.core.locks import folder_lock
 from cellmonai.core.progress import Silent
 from cellmonai.instances.find import find_instances
 from cellmonai.instances.settings import InstanceSettings
-from cellmonai.report.evaluation import GREATER_IS_BETTER, MEANINGS
+from cellmonai.report.evaluation import CENTRE_MEANINGS, GREATER_IS_BETTER, MEANINGS
 from cellmonai.workflows.count import count
 from cellmonai.workflows.counting.settings import CountSettings
 from cellmonai.workflows.evaluate import OUTPUTS, evaluate
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 SHAPE = (48, 64)
 THREE = paint([Disc(10, 10, 6), Disc(10, 30, 6), Disc(32, 40, 9)], SHAPE)
 TOUCHING = paint([Disc(24, 18, 9), Disc(24, 34, 9)], SHAPE)
+# the first found cell is 8 px from the second true one and 10 px from the first; the second one 10 px from the second
+FOUND_OFF, TRUE_OFF = (paint([Disc(24, x, 3) for x in places], SHAPE) for places in ((22, 40), (12, 30)))
 
 
 def without(labels: NDArray[Any], label: int) -> NDArray[np.int32]:
@@ -304,6 +306,65 @@ def test_every_measure_gets_two_ends_when_bootstrapped(tmp_path: Path) -> None:
     assert "f1_50_low" not in compare(tmp_path / "p", truth).summary
 
 
+@pytest.mark.parametrize(
+    ("settings", "matches"),
+    [
+        pytest.param({"centre_radius_px": 10.5}, [2, 0, 0], id="optimal unless told"),
+        pytest.param({"centre_radius_px": 10.5, "centre_matching": "optimal"}, [2, 0, 0], id="optimal"),
+        pytest.param({"centre_radius_px": 10.5, "centre_matching": "greedy"}, [1, 1, 1], id="greedy takes the nearest"),
+        pytest.param({"centre_radius_px": 10}, [1, 1, 1], id="exactly the radius is too far"),
+        pytest.param({"centre_radius_px": 8}, [0, 2, 2], id="none is near"),
+    ],
+)
+def test_centres_are_matched_within_the_radius_and_by_the_rule(
+    tmp_path: Path, settings: dict[str, Any], matches: list[int]
+) -> None:
+    result = compare(save(tmp_path / "p", a=FOUND_OFF), save(tmp_path / "t", a=TRUE_OFF), **settings)
+    tp, fp, fn = matches
+    assert [result.images[0].as_json()[f"centre_{name}"] for name in ("tp", "fp", "fn")] == matches
+    summary = result.summary
+    assert summary["centre_precision"] == summary["centre_recall"] == summary["centre_f1"] == tp / 2
+    assert summary["centre_accuracy"] == pytest.approx(tp / (tp + fp + fn))
+    assert summary["f1_50"] == 0.0
+    assert result.parameters["centre_radius_px"] == settings["centre_radius_px"]
+    assert result.parameters["centre_matching"] == settings.get("centre_matching", "optimal")
+
+
+def test_measures_of_centres_are_of_all_images_together_with_two_ends(tmp_path: Path) -> None:
+    found = save(tmp_path / "p", **{f"x{i}": without(THREE, i % 4) for i in range(6)})
+    truth = save(tmp_path / "t", **{f"x{i}": THREE for i in range(6)})
+    summary = compare(found, truth, centre_radius_px=5, bootstrap=100).summary
+    assert (summary["centre_precision"], summary["centre_recall"]) == (1.0, pytest.approx(14 / 18))
+    assert summary["centre_recall_low"] < summary["centre_recall"] < summary["centre_recall_high"]
+    assert set(summary) > {f"{name}_{end}" for name in CENTRE_MEANINGS for end in ("low", "high")}
+
+
+def test_centres_of_images_without_cells_are_undefined(tmp_path: Path) -> None:
+    blank = save(tmp_path / "t", a=np.zeros(SHAPE, np.int32))
+    result = compare(blank, blank, centre_radius_px=5)
+    assert {result.summary[name] for name in CENTRE_MEANINGS} == {None}
+    assert result.images[0].as_json()["centre_tp"] == 0
+
+
+def test_without_a_radius_nothing_speaks_of_matches_by_distance(tmp_path: Path) -> None:
+    truth = save(tmp_path / "t", a=THREE)
+    parameters = compare(truth, truth, output=tmp_path / "out", bootstrap=3).parameters
+    assert not any("centre" in (tmp_path / "out" / name).read_text() for name in OUTPUTS[:2])
+    assert not any("centre" in name for name in parameters)
+
+
+def test_a_table_of_counts_has_no_centres(tmp_path: Path) -> None:
+    (tmp_path / "c.csv").write_text("image,count\na,3\n")
+    with pytest.raises(UsageError, match="no centres; leave the option out"):
+        compare(save(tmp_path / "p", a=THREE), tmp_path / "c.csv", centre_radius_px=40)
+
+
+def test_measures_of_centres_can_be_asked_to_reach_a_least_value(tmp_path: Path) -> None:
+    found, truth = save(tmp_path / "p", a=without(THREE, 1)), save(tmp_path / "t", a=THREE)  # F1 = .8
+    missed = compare(found, truth, centre_radius_px=5, fail_under={"centre_f1": 0.9, "centre_precision": 1.0}).missed
+    assert missed == ("centre_f1 is 0.8000, at least 0.9 was asked for",)
+
+
 def test_the_summary_has_every_measure_of_the_contract(tmp_path: Path) -> None:
     truth = save(tmp_path / "t", a=THREE)
     document = compare(truth, truth).as_json()
@@ -322,6 +383,12 @@ def test_the_summary_has_every_measure_of_the_contract(tmp_path: Path) -> None:
         pytest.param({"bootstrap": -1}, "-1 draws", id="negative draws"),
         pytest.param({"seed": 1}, "add --bootstrap", id="a seed for nothing"),
         pytest.param({"seed": -1, "bootstrap": 3}, "seed is -1", id="negative seed"),
+        pytest.param({"centre_radius_px": 0.0}, "radius of 0 px; give pixels above 0", id="no radius"),
+        pytest.param({"centre_radius_px": -3.0}, "radius of -3 px", id="negative radius"),
+        pytest.param({"centre_radius_px": float("nan")}, "radius of nan px", id="radius that is no number"),
+        pytest.param({"centre_radius_px": float("inf")}, "radius of inf px", id="endless radius"),
+        pytest.param({"centre_matching": "greedy"}, "add --centres 40", id="a rule for nothing"),
+        pytest.param({"fail_under": {"centre_f1": 0.5}}, "'centre_f1' is measured with --centres", id="no centres"),
     ],
 )
 def test_settings_that_cannot_be_honoured_are_refused(settings: dict[str, Any], words: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,17 +14,19 @@ from cellmonai.report.evaluation import EvaluatedImage
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from cellmonai.workflows.evaluating.centres import CentreRadius
     from cellmonai.workflows.evaluating.pairs import Case
     from cellmonai.workflows.evaluating.reading import Instances, Sides
 
 
-def evaluate_case(case: Case, sides: Sides) -> list[EvaluatedImage]:
+def evaluate_case(case: Case, sides: Sides, centres: CentreRadius | None = None) -> list[EvaluatedImage]:
     """Compare every plane of one image.
 
     Parameters
     ----------
     case : the files of the image
     sides : how predictions and truth become instances
+    centres : match centres too, in this way; a count has none
 
     Raises
     ------
@@ -40,10 +43,10 @@ def evaluate_case(case: Case, sides: Sides) -> list[EvaluatedImage]:
             where=str(case.prediction),
             cure="compare files with the same planes",
         )
-    return [_compare(case, one, other) for one, other in zip(true, predicted, strict=True)]
+    return [_compare(case, one, other, centres) for one, other in zip(true, predicted, strict=True)]
 
 
-def _compare(case: Case, true: Instances, predicted: Instances) -> EvaluatedImage:
+def _compare(case: Case, true: Instances, predicted: Instances, centres: CentreRadius | None) -> EvaluatedImage:
     assert case.truth is not None
     if true.labels.shape != predicted.labels.shape:
         sizes = [f"{side.labels.shape[1]} x {side.labels.shape[0]} px" for side in (predicted, true)]
@@ -53,6 +56,8 @@ def _compare(case: Case, true: Instances, predicted: Instances) -> EvaluatedImag
             cure="give a truth of the same size",
         )
     scores = score_instances(true.labels, predicted.labels, true_inside=true.inside, predicted_inside=predicted.inside)
+    if centres is not None:
+        scores = replace(scores, centres=centres.match(predicted.labels, true.labels))
     names = case.prediction.name, case.truth.name
     return EvaluatedImage(case.name, predicted.plane, *names, scores, predicted.removed, true.removed)
 

@@ -97,7 +97,7 @@ def decide_sides(predictions: Path, cases: Sequence[Case], settings: EvaluateSet
     Raises
     ------
     UsageError
-        A kind of truth was asked for and the truth is a table.
+        A kind of truth or a match of centres was asked for and the truth is a table.
     """
     record = read_infer_record(predictions if predictions.is_dir() else predictions.parent)
     splitting = record.operating_point if record else InstanceSettings()
@@ -111,6 +111,12 @@ def decide_sides(predictions: Path, cases: Sequence[Case], settings: EvaluateSet
     if not true_files:
         if settings.truth_kind != "auto":
             raise UsageError("the truth is a table of counts", where="--truth-kind", cure="leave the option out")
+        if settings.centres is not None:
+            raise UsageError(
+                "the truth is a table of counts, which has no centres",
+                where="--centres",
+                cure="leave the option out, or give masks or label images",
+            )
         reporter.note("truth: a table, so only count errors are defined")
         return Sides(found, None)
     true = Side(decide_kind(true_files, settings.truth_kind), InstanceSettings())

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from cellmonai.core.errors import UsageError
 from cellmonai.core.text import did_you_mean
-from cellmonai.report.evaluation import GREATER_IS_BETTER, MEANINGS
+from cellmonai.report.evaluation import CENTRE_MEANINGS, GREATER_IS_BETTER, MEANINGS
+from cellmonai.workflows.evaluating.centres import CentreRadius
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from cellmonai.core.progress import Warned
     from cellmonai.report.evaluation import EvaluatedImage
+    from cellmonai.workflows.evaluating.centres import CentreMatching
 
 AskedKind = Literal["auto", "binary", "labels"]
 
@@ -32,11 +34,14 @@ class EvaluateSettings:
     bootstrap : how often images are drawn again for 95 % intervals; 0 gives none
     seed : of the bootstrap; None is 0
     overwrite : replace outputs that exist
+    centre_radius_px : match cells also by centres less than this apart, in px; None does not
+    centre_matching : which of several near centres are paired; None is `optimal`
 
     Raises
     ------
     UsageError
-        A measure of `fail_under` does not exist or is better when smaller, or a seed is given without a bootstrap.
+        A measure of `fail_under` does not exist, is better when smaller or is of centres that are not matched; a seed
+        is given without a bootstrap; the radius is not above 0; a matching of centres is given without a radius.
     """
 
     output: Path | None = None
@@ -46,25 +51,28 @@ class EvaluateSettings:
     bootstrap: int = 0
     seed: int | None = None
     overwrite: bool = False
+    centre_radius_px: float | None = None
+    centre_matching: CentreMatching | None = None
 
     def __post_init__(self) -> None:
+        if self.centre_matching is not None and self.centre_radius_px is None:
+            raise UsageError("it is of use with --centres alone", where="--centre-matching", cure="add --centres 40")
+        with_centres = self.centres is not None  # a wrong radius is refused here
         for name in self.fail_under:
-            if name in MEANINGS and name not in GREATER_IS_BETTER:
-                raise UsageError(
-                    f"{name!r} has no least value to reach",
-                    where="--fail-under",
-                    cure="use one of " + ", ".join(GREATER_IS_BETTER),
-                )
-            if name not in MEANINGS:
-                raise UsageError(
-                    f"there is no measure {name!r}", where="--fail-under", cure=did_you_mean(name, GREATER_IS_BETTER)
-                )
+            _require_least_value(name, with_centres=with_centres)
         if self.bootstrap < 0:
             raise UsageError(f"{self.bootstrap} draws", where="--bootstrap", cure="give 0 for none, or 1000")
         if self.seed is not None and not self.bootstrap:
             raise UsageError("a seed is of use with --bootstrap alone", where="--seed", cure="add --bootstrap 1000")
         if self.seed is not None and self.seed < 0:
             raise UsageError(f"the seed is {self.seed}", where="--seed", cure="give a whole number, 0 or more")
+
+    @property
+    def centres(self) -> CentreRadius | None:
+        """How centres are matched; None where that is not asked for."""
+        if self.centre_radius_px is None:
+            return None
+        return CentreRadius(self.centre_radius_px, self.centre_matching or "optimal")
 
     def as_json(self) -> dict[str, Any]:
         """Give what the run record keeps."""
@@ -74,6 +82,7 @@ class EvaluateSettings:
             "fail_under": dict(self.fail_under),
             "bootstrap": self.bootstrap,
             "seed": (self.seed or 0) if self.bootstrap else None,
+            **(self.centres.as_json() if self.centres else {}),
         }
 
     def missed(self, summary: Mapping[str, Any]) -> tuple[str, ...]:
@@ -118,6 +127,24 @@ class EvaluateResult:
             "totals": self.totals,
             "missed": list(self.missed),
         }
+
+
+def _require_least_value(name: str, *, with_centres: bool) -> None:
+    """Refuse a measure of `fail_under` that cannot be asked to reach a least value."""
+    if name in CENTRE_MEANINGS:
+        if not with_centres:
+            raise UsageError(
+                f"{name!r} is measured with --centres alone", where="--fail-under", cure="add --centres 40"
+            )
+    elif name not in MEANINGS:
+        known = (*GREATER_IS_BETTER, *CENTRE_MEANINGS)
+        raise UsageError(f"there is no measure {name!r}", where="--fail-under", cure=did_you_mean(name, known))
+    elif name not in GREATER_IS_BETTER:
+        raise UsageError(
+            f"{name!r} has no least value to reach",
+            where="--fail-under",
+            cure="use one of " + ", ".join(GREATER_IS_BETTER),
+        )
 
 
 def _number(value: float | None) -> str:
