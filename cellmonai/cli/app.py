@@ -12,6 +12,7 @@ import typer
 from cellmonai.cli.boundary import ErrorBoundary, wants_debug
 from cellmonai.cli.count import count
 from cellmonai.cli.demo import demo
+from cellmonai.cli.doctor import doctor
 from cellmonai.cli.evaluate import evaluate
 from cellmonai.cli.fit import fit
 from cellmonai.cli.infer import infer
@@ -59,6 +60,7 @@ app.command("fit")(fit)
 app.command("infer")(infer)
 app.command("count")(count)
 app.command("evaluate")(evaluate)
+app.command("doctor")(doctor)
 app.add_typer(recipe_app, name="recipe")
 app.add_typer(models_app, name="models")
 
