@@ -41,6 +41,14 @@ class EngineChoice(StrEnum):
     openvino = "openvino"
 
 
+class TtaChoice(StrEnum):
+    """Views of every window."""
+
+    none = "none"
+    flips = "flips"
+    d4 = "d4"
+
+
 class MapsChoice(StrEnum):
     """The number format of the maps on disk."""
 
@@ -88,6 +96,19 @@ def infer(
     engine: Annotated[
         EngineChoice, typer.Option(help="What runs the network; auto is OpenVINO on a CPU, else torch.")
     ] = EngineChoice.auto,
+    tta: Annotated[
+        TtaChoice,
+        typer.Option(
+            help="Average 4 (flips) or 8 (d4) views of every window; a map tells how far they disagree."
+        ),
+    ] = TtaChoice.none,
+    mc_dropout: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Average N passes with dropout at work; networks that have it.")
+    ] = 0,
+    level: Annotated[int | None, typer.Option(min=0, help="Resolution stored in the file, 0 is the full one.")] = None,
+    um_per_px: Annotated[
+        float | None, typer.Option(metavar="UM", help="Resolution by pixel size in µm; the image is scaled to it.")
+    ] = None,
     skip_background: Annotated[
         bool, typer.Option("--skip-background", help="Leave out windows without structure; they are counted.")
     ] = False,
@@ -137,6 +158,10 @@ def infer(
         device=device,
         precision=precision.value,
         engine=engine.value,
+        tta=tta.value,
+        mc_dropout=mc_dropout,
+        level=level,
+        um_per_px=um_per_px,
         skip_background=skip_background,
         memory=None if memory is None else parse_bytes(memory),
         threshold=threshold,

@@ -43,6 +43,7 @@ class Runner:
     window_bytes_per_px : memory of the process that a window takes while it runs, per px; 0 where the device has its
         own memory
     fixed_bytes : what it takes besides, whatever the windows
+    by_place : the engine has to be told where in the image a window lies
     device_bytes_per_px, device_budget : the same of the device's own memory, and what there is of it, bytes
     """
 
@@ -54,8 +55,15 @@ class Runner:
     names: tuple[str, ...]
     window_bytes_per_px: float
     fixed_bytes: int = 0
+    by_place: bool = False
     device_bytes_per_px: float = 0.0
     device_budget: int | None = None
+
+    def run(self, window: NDArray[Any], place: tuple[int, int]) -> NDArray[Any]:
+        """Give the logits (1, K, h, w) of a window (1, C, h, w) whose first pixel is at `place` (row, column)."""
+        if self.by_place:
+            return self.engine.run(window, place=place)  # type: ignore[call-arg] # such an engine takes it
+        return self.engine.run(window)
 
     def facts(self) -> dict[str, Any]:
         """Give what a run record says of how the network ran."""

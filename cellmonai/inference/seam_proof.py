@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cellmonai.inference.blocks import Blocks
-    from cellmonai.inference.stitch import Read, Run
+    from cellmonai.inference.stitch import Read
+    from cellmonai.inference.streaming import RunAt
     from cellmonai.models.file import Activation
 
 MOST_WINDOWS = 3
@@ -80,7 +81,7 @@ class Written:
 class Again:
     """How windows are run again: as they were, by the same network with the facts of it in px."""
 
-    run: Run
+    run: RunAt
     read: Read
     activation: Activation
     radius_px: int
@@ -94,7 +95,9 @@ class Again:
         inside = box.clipped(blocks.shape)
         pixels = repeated_edge(self.read(inside), (box.row1 - inside.row1, box.col1 - inside.col1))
         rows, columns = core.within(box).slices
-        found: NDArray[np.floating[Any]] = probabilities(self.run(pixels[None])[0][:, rows, columns], self.activation)
+        found: NDArray[np.floating[Any]] = probabilities(
+            self.run(pixels[None], (box.row0, box.col0))[0][:, rows, columns], self.activation
+        )
         return found
 
 

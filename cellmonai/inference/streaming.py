@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cellmonai.inference.blocks import Block, Blocks
-    from cellmonai.inference.stitch import AfterWindow, Read, Run
+    from cellmonai.inference.stitch import AfterWindow, Read
     from cellmonai.inference.windows import Box, Window
     from cellmonai.models.file import Activation
 
+    RunAt = Callable[[NDArray[Any], tuple[int, int]], NDArray[Any]]
     WriteBlock = Callable[[Box, NDArray[np.float32] | None], None]
     """Take the probabilities (K, h, w) of a block, or None where all of it was skipped."""
 
@@ -43,18 +44,20 @@ class Streaming:
 
     Parameters
     ----------
-    run : a window (1, C, h, w) to its logits (1, K, h, w)
+    run : a window (1, C, h, w) and the place (row, column) of its first pixel to its logits (1, K, h, w)
     read : a box inside the image to its normalised pixels (C, h, w), float32; called from one thread, in raster order
     write : takes finished blocks, in raster order, from another thread
     activation : how logits become probabilities
+    by_place : results depend on the place, so that equal windows are not repeated
     is_background : tells of a window's pixels (C, h, w) that nothing is there; None runs every window
     """
 
-    run: Run
+    run: RunAt
     read: Read
     write: WriteBlock
     activation: Activation = "sigmoid"
     is_background: Callable[[NDArray[np.float32]], bool] | None = None
+    by_place: bool = False
     _flat: dict[tuple[Any, ...], NDArray[Any]] = field(default_factory=dict)
 
     def over(self, blocks: Blocks, *, done: Collection[Box] = (), after_window: AfterWindow) -> Streamed:
@@ -105,12 +108,12 @@ class Streaming:
             counts.skipped += 1
             return None
         rows, columns = core.within(window.read).slices
-        key = _flat_key(pixels, window, core)
+        key = None if self.by_place else _flat_key(pixels, window, core)
         if key is not None and key in self._flat:
             counts.repeated += 1
             return self._flat[key]
         counts.run += 1
-        logits = self.run(repeated_edge(pixels, window.pad)[None])[0]
+        logits = self.run(repeated_edge(pixels, window.pad)[None], (window.read.row0, window.read.col0))[0]
         found = probabilities(logits[:, rows, columns], self.activation)
         if key is not None and len(self._flat) < _FLAT_KEPT and found.size * (len(self._flat) + 1) <= _FLAT_PX:
             self._flat[key] = found

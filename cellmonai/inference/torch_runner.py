@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -9,7 +10,9 @@ import torch
 from cellmonai.inference.budget import device_budget, window_costs
 from cellmonai.inference.devices import choose_device, choose_precision
 from cellmonai.inference.engine import TorchEngine
+from cellmonai.inference.mc_dropout import McDropoutEngine
 from cellmonai.inference.runner import Runner
+from cellmonai.inference.spread import SPREAD
 from cellmonai.models.load import load_model
 
 if TYPE_CHECKING:
@@ -44,3 +47,28 @@ def torch_runner(path: Path, *, device: str = "auto", precision: str = "auto") -
         device_bytes_per_px=0.0 if own is None else per_px,
         device_budget=own,
     )
+
+
+def dropout_runner(path: Path, *, device: str, precision: str, samples: int) -> Runner:
+    """Load a model and make it ready with dropout at work, every window in `samples` passes; see `McDropoutEngine`.
+
+    Raises
+    ------
+    UsageError
+        The network has no dropout, or as `torch_runner`.
+    InputError
+        The model cannot be read.
+    """
+    plain = torch_runner(path, device=device, precision=precision)
+    chosen = choose_device(device)
+    engine = McDropoutEngine(
+        load_model(path).net,
+        device=chosen,
+        precision=choose_precision(precision, chosen),
+        samples=samples,
+        seed=0,
+        activation=plain.activation,
+        foreground=plain.names.index("foreground"),
+    )
+    names = (*plain.names, SPREAD)
+    return replace(plain, engine=engine, activation=engine.activation, names=names, by_place=engine.needs_place)

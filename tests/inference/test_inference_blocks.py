@@ -26,6 +26,11 @@ ENGINE = TorchEngine(random_network("monai_attention_unet").double(), device=Dev
 RADIUS, DIVISOR = 37, 8
 
 
+def _run(window: NDArray[Any], place: tuple[int, int]) -> NDArray[Any]:
+    assert place[0] % DIVISOR == place[1] % DIVISOR == 0
+    return ENGINE.run(window)
+
+
 def _limits(most_px: int = 10**9, **wishes: Any) -> WindowLimits:  # noqa: ANN401 - fields of WindowLimits
     return WindowLimits(RADIUS, DIVISOR, most_px, **wishes)
 
@@ -79,7 +84,8 @@ def test_the_window_asked_for_is_the_longest_side() -> None:
 
 
 def test_memory_that_holds_no_window_is_refused() -> None:
-    with pytest.raises(MemoryBudgetError, match="windows of this network have 88 x 88 px at least, and the memory holds 1,000 px"):
+    sentence = "windows of this network have 88 x 88 px at least, and the memory holds 1,000 px"
+    with pytest.raises(MemoryBudgetError, match=sentence):
         make_blocks((1500, 1500), _limits(1000))
 
 
@@ -104,7 +110,7 @@ def _streamed(
         return image[(slice(None), *box.slices)]
 
     over = {key: wishes.pop(key) for key in ("done",) if key in wishes}
-    streaming = Streaming(ENGINE.run, read, write, **wishes)
+    streaming = Streaming(_run, read, write, **wishes)
     return maps, streaming.over(blocks, after_window=lambda px: None, **over)
 
 
@@ -159,6 +165,6 @@ def test_what_fails_beside_the_network_ends_the_run(where: str) -> None:
     def read(box: Box) -> NDArray[np.float64]:
         return image[(slice(None), *box.slices)]
 
-    streaming = Streaming(ENGINE.run, fail if where == "read" else read, fail)
+    streaming = Streaming(_run, fail if where == "read" else read, fail)
     with pytest.raises(OSError, match="the disk is gone"):
         streaming.over(blocks, after_window=lambda px: None)

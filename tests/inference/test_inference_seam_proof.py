@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -24,6 +24,11 @@ ENGINE = TorchEngine(random_network("monai_attention_unet").eval(), device=Devic
 IMAGE = np.random.default_rng(0).random((1, 301, 420)).astype(np.float32)
 
 
+def _run(window: NDArray[Any], place: tuple[int, int]) -> NDArray[Any]:
+    assert place[0] % DIVISOR == place[1] % DIVISOR == 0
+    return ENGINE.run(window)
+
+
 def _read(box: Box) -> NDArray[np.float32]:
     return IMAGE[(slice(None), *box.slices)]
 
@@ -37,7 +42,7 @@ def _proof(
 ) -> SeamProof:
     inside = maps[0] >= 0.5 if mask is None else mask
     written = Written(lambda box: maps[(slice(None), *box.slices)], lambda box: inside[box.slices], step)
-    again = Again(ENGINE.run, _read, "sigmoid", RADIUS, DIVISOR)
+    again = Again(_run, _read, "sigmoid", RADIUS, DIVISOR)
     return prove_seams(blocks, written, again, precision="f32", foreground_map=0, threshold=0.5)
 
 
@@ -47,7 +52,7 @@ def _maps(blocks: Blocks) -> NDArray[np.float32]:
     def write(box: Box, found: NDArray[np.float32] | None) -> None:
         maps[(slice(None), *box.slices)] = found
 
-    Streaming(ENGINE.run, _read, write).over(blocks, after_window=lambda px: None)
+    Streaming(_run, _read, write).over(blocks, after_window=lambda px: None)
     return maps
 
 

@@ -19,6 +19,10 @@ from random_networks import write_random_model
 
 from cellmonai.core.errors import InputError, OutputError, UsageError
 from cellmonai.images.maps import read_maps
+from cellmonai.images.open import open_image
+from cellmonai.nets.catalogue import resolve
+from cellmonai.workflows.count import count
+from cellmonai.workflows.counting.settings import CountSettings
 from cellmonai.workflows.infer import InferResult, infer
 from cellmonai.workflows.inferring.settings import InferSettings
 
@@ -236,3 +240,72 @@ def test_what_needs_exact_windows_is_refused_beside_others(model: Path, wishes: 
     image = _slide("slide.tif", 200, 200)
     with pytest.raises(UsageError, match="leave it out"):
         _run(image, model, stitch="gaussian", **wishes)
+
+
+def test_views_are_averaged_and_a_map_tells_how_far_they_disagree(model: Path) -> None:
+    image = _slide("slide.tif", 700, 900)
+    _run(image, model, output=Path("plain"))
+    several = _run(image, model, output=Path("flips"), tta="flips", window=600)
+    whole = _run(image, model, output=Path("whole"), tta="flips", memory=2 << 30)
+    assert (several.images[0].windows > 1, whole.images[0].windows) == (True, 1)
+    maps = read_maps(Path("flips/slide_maps.zarr"))
+    assert maps.names == ("foreground", "spread")
+    assert 0.0 < maps.maps[1].max() <= 0.5
+    assert np.abs(maps.maps - read_maps(Path("whole/slide_maps.zarr")).maps).max() <= 2.0**-11 + 1e-5
+    assert np.abs(maps.maps[0] - read_maps(Path("plain/slide_maps.zarr")).maps[0]).max() > 0.01
+
+
+def test_passes_with_dropout_give_a_spread_and_a_network_without_it_is_refused(model: Path, tmp_path: Path) -> None:
+    image = _slide("slide.tif", 300, 300)
+    with pytest.raises(UsageError, match="without dropout"):
+        _run(image, model, mc_dropout=4)
+    parameters = resolve("monai_attention_unet", {"width": 4, "dropout": 0.3})
+    dropping = write_random_model(tmp_path / "dropping.safetensors", parameters=parameters)
+    _run(image, dropping, mc_dropout=4)
+    assert read_maps(Path("masks/slide_maps.zarr")).maps[1].max() > 0.0
+
+
+@pytest.mark.parametrize(
+    ("wishes", "shape", "um"),
+    [
+        pytest.param({"um_per_px": 1.0}, (350, 450), 1.0, id="by pixel size"),
+        pytest.param({"level": 1}, (350, 450), 1.0, id="by level"),
+        pytest.param({}, (700, 900), 0.5, id="full size"),
+    ],
+)
+def test_a_resolution_is_chosen_and_the_mask_says_its_pixel_size(
+    model: Path, wishes: dict[str, Any], shape: tuple[int, int], um: float
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (700, 900), np.uint8)
+    with tifffile.TiffWriter("slide.ome.tif", ome=True) as writer:
+        size = {"PhysicalSizeX": 0.5, "PhysicalSizeY": 0.5}
+        writer.write(pixels, subifds=1, tile=(256, 256), metadata={"axes": "YX", **size})
+        writer.write(pixels[::2, ::2], subfiletype=1, tile=(256, 256))
+    result = _run(Path("slide.ome.tif"), model, **wishes)
+    assert tuple(result.as_json()["images"][0]["shape"]) == shape
+    with open_image(Path("masks/slide_mask.tif")) as mask:
+        assert mask.shape[1:] == shape
+        assert mask.pixel_size_um == pytest.approx((um, um))
+    counted = count([Path("masks")], settings=CountSettings(output=Path("counts")))
+    assert len(counted.as_json()["images"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("wishes", "sentence"),
+    [
+        pytest.param({"tta": "flips", "stitch": "gaussian"}, "leave it out", id="views of blended windows"),
+        pytest.param({"tta": "d4", "mc_dropout": 5}, "exclude each other", id="views and passes"),
+        pytest.param({"mc_dropout": 1}, "no spread", id="one pass"),
+        pytest.param({"level": 1, "um_per_px": 0.5}, "give one of them", id="two resolutions"),
+        pytest.param({"um_per_px": 0.0}, "no pixel size", id="no length"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(model: Path, wishes: dict[str, Any], sentence: str) -> None:
+    image = _slide("slide.tif", 200, 200)
+    with pytest.raises(UsageError, match=sentence):
+        _run(image, model, **wishes)
+
+
+def test_a_level_that_is_not_there_is_told_with_those_that_are(model: Path) -> None:
+    with pytest.raises(InputError, match=r"no level 3 \(it has 0: 200 x 200 px\)"):
+        _run(_slide("slide.tif", 200, 200), model, level=3)

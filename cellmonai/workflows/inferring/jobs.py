@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cellmonai.core.errors import CellmonaiError, InputError, MemoryBudgetError
 from cellmonai.images.find import image_stem
-from cellmonai.images.open import open_image
+from cellmonai.workflows.inferring.resolution import open_resolved
 from cellmonai.workflows.output_names import distinct_names
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def survey(paths: Sequence[Path], wanted: WantedChannels, settings: InferSetting
     failures: dict[str, CellmonaiError] = {}
     for path in paths:
         try:
-            with open_image(path, memory=settings.memory) as source:
+            with open_resolved(path, settings) as source:
                 jobs.extend(_jobs_of(source, wanted, settings.channels))
         except IMAGE_FAILURES as error:
             failures[str(path)] = error

@@ -60,11 +60,17 @@ class NetworkFinder:
         self._chosen = choose_model(settings.model, threshold=settings.threshold)
         require_maps_for_pictures(self._chosen.card, settings)
         blockwise = _is_blockwise(self._chosen.card, settings)
-        if settings.engine == "openvino" and not blockwise:
+        if (settings.tta != "none" or settings.mc_dropout) and not blockwise:
             raise UsageError(
-                "OpenVINO runs windows that equal the whole image, without explanations",
-                where="--engine openvino",
+                "views and passes are averaged only where windows equal the whole image",
+                where="--tta" if settings.tta != "none" else "--mc-dropout",
                 cure="leave it out, or --stitch and pictures of explanations",
+            )
+        if settings.engine == "openvino" and (not blockwise or settings.mc_dropout):
+            raise UsageError(
+                "OpenVINO runs windows that equal the whole image, without explanations and dropout",
+                where="--engine openvino",
+                cure="leave it out, or --stitch, --mc-dropout and pictures of explanations",
             )
         if settings.skip_background and not blockwise:
             raise UsageError(

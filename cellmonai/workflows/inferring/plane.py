@@ -155,6 +155,10 @@ def _header(job: ImageJob, finding: BlockFinding, digest: str, scaling: Scaling,
         "threads": facts["threads"],
         "threshold": finding.model.point.threshold,
         "invert": settings.invert,
+        "tta": settings.tta,
+        "mc_dropout": settings.mc_dropout,
+        "level": settings.level,
+        "um_per_px": settings.um_per_px,
         "skip_background": settings.skip_background,
         "scaling": {"offset": list(scaling.offset), "scale": list(scaling.scale), "clip": scaling.clip},
         "cuts": [list(ends) for ends in blocks.cuts],
@@ -183,11 +187,12 @@ def _stream(
     for box in done:
         advance(box.shape[0] * box.shape[1])
     streaming = Streaming(
-        finding.runner.engine.run,
+        finding.runner.run,
         lambda box: plane.scaled(box, scaling),
         write,
         finding.runner.activation,
         is_background if finding.settings.skip_background else None,
+        finding.runner.by_place,
     )
     return streaming.over(blocks, done=done, after_window=advance)
 
@@ -206,7 +211,7 @@ def _proof(plane: PlaneReader, store: PlaneStore, finding: BlockFinding, blocks:
         step=_STEP[finding.settings.maps_dtype],
     )
     again = Again(
-        runner.engine.run,
+        runner.run,
         lambda box: plane.scaled(box, scaling),
         runner.activation,
         card.radius_px,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cellmonai.core.devices import require_device_name, why_no_gpu
@@ -15,15 +16,33 @@ if TYPE_CHECKING:
 
 
 def make_runner(model: ChosenModel, sha256: str, settings: InferSettings, reporter: Reporter) -> Runner:
-    """Make a model ready to run.
+    """Make a model ready to run, once for every window, or several times where views or dropout are averaged.
 
     Raises
     ------
     UsageError
-        The device, engine or precision is not there.
+        The device, engine or precision is not there, or the network has no dropout.
     InputError
         The model cannot be read.
     """
+    if settings.mc_dropout:
+        from cellmonai.inference.torch_runner import dropout_runner
+
+        return dropout_runner(
+            model.path, device=settings.device, precision=settings.precision, samples=settings.mc_dropout
+        )
+    runner = _plain_runner(model, sha256, settings, reporter)
+    if settings.tta == "none":
+        return runner
+    from cellmonai.inference.spread import SPREAD
+    from cellmonai.inference.tta import augmented
+
+    inside = runner.names.index("foreground")
+    engine, activation = augmented(runner.engine, settings.tta, activation=runner.activation, foreground=inside)
+    return replace(runner, engine=engine, activation=activation, names=(*runner.names, SPREAD))
+
+
+def _plain_runner(model: ChosenModel, sha256: str, settings: InferSettings, reporter: Reporter) -> Runner:
     require_device_name(settings.device)
     on_cpu = None if settings.engine == "torch" else _why_cpu(settings)
     if on_cpu is not None:

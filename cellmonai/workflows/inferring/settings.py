@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 StitchChoice = Literal["auto", "exact", "gaussian", "constant", "minimum"]
 PrecisionChoice = Literal["auto", "f32", "bf16", "f16"]
 EngineChoice = Literal["auto", "torch", "openvino"]
+TtaChoice = Literal["none", "flips", "d4"]
 EXPLANATIONS = ("attention", "uncertainty", "saliency")
 """Pictures of why a network gave what it gave."""
 
@@ -37,6 +38,9 @@ class InferSettings:
     engine : what runs the network; `auto` is OpenVINO on a CPU, else torch
     memory : budget in bytes; None is half of what is available
     threshold : foreground probability from which a pixel is foreground; None is the model's operating point
+    tta : run every window in 4 (`flips`) or 8 (`d4`) views and average them; one more map tells how far they disagree
+    mc_dropout : run every window so many times with dropout at work, likewise; 0 is off
+    level, um_per_px : a resolution of the image, by its index among those stored or by its pixel size; None is the full
     channels : names or numbers of the channels to take, in the order of the model's input; empty is all
     invert : swap bright and dark, for dark cells on a bright ground and a model of bright ones
     pictures : `overlay`, `heatmap`; of networks `attention` (maps of attention gates), `uncertainty` (where the model
@@ -62,9 +66,13 @@ class InferSettings:
     device: str = "auto"
     precision: PrecisionChoice = "auto"
     engine: EngineChoice = "auto"
+    tta: TtaChoice = "none"
+    mc_dropout: int = 0
     memory: int | None = None
     threshold: float | None = None
     channels: tuple[str, ...] = ()
+    level: int | None = None
+    um_per_px: float | None = None
     invert: bool = False
     pictures: tuple[str, ...] = ()
     at: tuple[int, int] | None = None
@@ -82,6 +90,7 @@ class InferSettings:
             ("--stitch", self.stitch, get_args(StitchChoice)),
             ("--precision", self.precision, get_args(PrecisionChoice)),
             ("--engine", self.engine, get_args(EngineChoice)),
+            ("--tta", self.tta, get_args(TtaChoice)),
             ("--maps-dtype", self.maps_dtype, get_args(MapsType)),
         ):
             if value not in choices:
@@ -91,7 +100,20 @@ class InferSettings:
             raise UsageError(f"{self.threshold} is no probability", where="--threshold", cure="give a number in [0, 1]")
         if self.window is not None and self.window < 1:
             raise UsageError(f"{self.window} px is no size", where="--window", cure="give a side in px, as 1024")
+        self._check_resolution()
+        if self.mc_dropout and (self.mc_dropout < 2 or self.tta != "none"):
+            alone = self.tta == "none"
+            what = f"{self.mc_dropout} passes have no spread" if alone else "passes and views exclude each other"
+            raise UsageError(what, where="--mc-dropout", cure="give 2 or more, as 20, without --tta")
         refuse_useless(self)
+
+    def _check_resolution(self) -> None:
+        if self.level is not None and self.um_per_px is not None:
+            raise UsageError("both name a resolution", where="--level and --um-per-px", cure="give one of them")
+        if self.level is not None and self.level < 0:
+            raise UsageError(f"{self.level} is no level", where="--level", cure="0 is the full size")
+        if self.um_per_px is not None and not 0 < self.um_per_px < 1e6:
+            raise UsageError(f"{self.um_per_px} is no pixel size", where="--um-per-px", cure="give µm, as 0.5")
 
     def _check_at(self) -> None:
         if self.at is not None and "saliency" not in self.pictures:
@@ -110,6 +132,10 @@ class InferSettings:
             "device": self.device,
             "precision": self.precision,
             "engine": self.engine,
+            "tta": self.tta,
+            "mc_dropout": self.mc_dropout,
+            "level": self.level,
+            "um_per_px": self.um_per_px,
             "memory": self.memory,
             "threshold": self.threshold,
             "channels": list(self.channels),

@@ -10,7 +10,18 @@ from cellmonai.core.errors import UsageError
 if TYPE_CHECKING:
     from cellmonai.workflows.inferring.settings import InferSettings
 
-FOR_METHODS = ("output", "memory", "channels", "invert", "pictures", "overwrite", "method", "parameters")
+FOR_METHODS = (
+    "output",
+    "memory",
+    "channels",
+    "level",
+    "um_per_px",
+    "invert",
+    "pictures",
+    "overwrite",
+    "method",
+    "parameters",
+)
 """What a method without training honours."""
 
 _PICTURES_OF_MASKS = ("overlay",)
