@@ -57,7 +57,13 @@ class MapsChoice(StrEnum):
 
 
 def infer(
-    images: Annotated[list[Path], typer.Argument(help="Images, or folders or globs of them.")],
+    images: Annotated[
+        list[Path] | None, typer.Argument(help="Images, or folders or globs of them.", show_default=False)
+    ] = None,
+    from_: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="RUN.JSON", help="Repeat the run of a record: its images, model and settings."),
+    ] = None,
     model: Annotated[
         Path | None,
         typer.Option("--model", "-m", help="Model file or run folder. [default: the newest run under runs/]"),
@@ -98,9 +104,7 @@ def infer(
     ] = EngineChoice.auto,
     tta: Annotated[
         TtaChoice,
-        typer.Option(
-            help="Average 4 (flips) or 8 (d4) views of every window; a map tells how far they disagree."
-        ),
+        typer.Option(help="Average 4 (flips) or 8 (d4) views of every window; a map tells how far they disagree."),
     ] = TtaChoice.none,
     mc_dropout: Annotated[
         int, typer.Option(min=0, metavar="N", help="Average N passes with dropout at work; networks that have it.")
@@ -144,6 +148,7 @@ def infer(
 ) -> None:
     """Find the cells of images with a trained model (masks and probability maps) or without one (--method: masks)."""
     from cellmonai.cli.console import make_reporter
+    from cellmonai.core.errors import UsageError
     from cellmonai.core.units import parse_bytes
     from cellmonai.instances.classical.catalogue import parse_parameters
     from cellmonai.workflows.infer import infer as infer_images
@@ -174,7 +179,14 @@ def infer(
         method=method,
         parameters=parse_parameters(parameters or ()),
     )
-    result = infer_images(images, settings=settings, reporter=make_reporter(quiet=quiet))
+    inputs = list(images or ())
+    if from_ is not None:
+        from cellmonai.workflows.inferring.repeat import repeated_run
+
+        inputs, settings = repeated_run(from_, inputs, settings)
+    elif not inputs:
+        raise UsageError("no image is named", where="infer", cure="name files, folders or globs, as cells.tif images/")
+    result = infer_images(inputs, settings=settings, reporter=make_reporter(quiet=quiet))
     _render(result, as_json=json, quiet=quiet)
     _fail_when_partial(result)
 

@@ -13,6 +13,7 @@ from cellmonai.core.interrupts import stop_wish
 from cellmonai.core.locks import folder_lock
 from cellmonai.core.progress import Reporter, Silent, Warned
 from cellmonai.core.record import RunRecord
+from cellmonai.core.units import readable_bytes
 from cellmonai.images.block_store import is_unfinished
 from cellmonai.images.find import find_images
 from cellmonai.workflows.inferring.failures import RECORD, amount, nothing_worked, refuse_output_among, refuse_outputs
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from cellmonai.workflows.inferring.image import ImageDone
     from cellmonai.workflows.inferring.jobs import ImageJob
 
+
+_MEMORY_SLACK = 1.1
 
 _NO_RESULT = ("model", "output", "memory", "device", "precision", "engine", "stitch")
 """Settings that change no result, or only through what was chosen by them, which is told beside them."""
@@ -118,6 +121,7 @@ def infer(
     new = [job for job in seen.jobs if (str(job.path), job.plane) not in before]
     refuse_outputs([job for job in new if not is_unfinished(work_folder(job, settings))], settings)
     jobs = finder.prepare(seen, reporter)
+    before_bytes = peak_memory_bytes()
     with folder_lock(settings.output) as is_held, _finished(finder, settings) as finished:
         if is_held:
             remove_orphans(settings.output)
@@ -127,6 +131,7 @@ def infer(
         if not done:
             raise nothing_worked(seen.failures)
         _warn(done, seen.failures, finder, reporter)
+        _tell_memory(before_bytes, finder, reporter)
         result = InferResult(
             inputs=tuple(str(path) for path in images),
             output=settings.output,
@@ -220,6 +225,23 @@ def _write_record(record: RunRecord, result: InferResult, finder: Finder, settin
         {"image": name, "plane": "", "status": "failed", "reason": why} for name, why in result.failures.items()
     ]
     record.write(settings.output / RECORD, list(result.warnings))
+
+
+def _tell_memory(before_bytes: int | None, finder: Finder, reporter: Reporter) -> None:
+    """Compare the memory that was taken with what was said before the start."""
+    said, peak = finder.facts().get("memory"), peak_memory_bytes()
+    if said is None or peak is None or before_bytes is None:
+        return
+    taken = peak - before_bytes
+    reporter.note(
+        f"memory: {readable_bytes(peak)} at most, {readable_bytes(before_bytes)} of it before the first window; "
+        f"{readable_bytes(said['needed_bytes'])} were foreseen for the windows"
+    )
+    if taken > _MEMORY_SLACK * said["needed_bytes"]:
+        what = (
+            f"the windows took {readable_bytes(taken)}, more than the {readable_bytes(said['needed_bytes'])} foreseen"
+        )
+        reporter.warn("memory", f"{what}; give a smaller --memory where it is short, and please report it")
 
 
 def peak_memory_bytes() -> int | None:

@@ -24,6 +24,7 @@ from cellmonai.nets.catalogue import resolve
 from cellmonai.workflows.count import count
 from cellmonai.workflows.counting.settings import CountSettings
 from cellmonai.workflows.infer import InferResult, infer
+from cellmonai.workflows.inferring.repeat import repeated_run
 from cellmonai.workflows.inferring.settings import InferSettings
 
 
@@ -309,3 +310,34 @@ def test_what_does_not_go_together_is_refused(model: Path, wishes: dict[str, Any
 def test_a_level_that_is_not_there_is_told_with_those_that_are(model: Path) -> None:
     with pytest.raises(InputError, match=r"no level 3 \(it has 0: 200 x 200 px\)"):
         _run(_slide("slide.tif", 200, 200), model, level=3)
+
+
+def test_a_record_repeats_its_run(model: Path) -> None:
+    image = _slide("slide.tif", 500, 400)
+    _run(image, model, output=Path("first"), threshold=0.4, invert=True, tta="flips", pictures=("overlay",))
+    images, settings = repeated_run(Path("first/run.json"), [], InferSettings(output=Path("second")))
+    infer(images, settings=settings)
+    assert _digest("second") == _digest("first")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        pytest.param('"schema"', "", "is no JSON", id="cut"),
+        pytest.param("run.infer/1", "other/1", "is no record of cellmonai", id="of another program"),
+        pytest.param('"window"', '"wimdow"', "damaged", id="damaged"),
+        pytest.param("model.safetensors", "gone.safetensors", "the model of that run is gone", id="no model"),
+    ],
+)
+def test_a_record_that_cannot_be_repeated_is_refused(model: Path, old: str, new: str, sentence: str) -> None:
+    _run(_slide("slide.tif", 200, 200), model)
+    record = Path("masks/run.json")
+    record.write_text(record.read_text().replace(old, new))
+    with pytest.raises(InputError, match=sentence):
+        repeated_run(record, [], InferSettings(output=Path("second")))
+
+
+def test_options_beside_a_record_are_refused(model: Path) -> None:
+    _run(_slide("slide.tif", 200, 200), model)
+    with pytest.raises(UsageError, match="give --output and --overwrite alone"):
+        repeated_run(Path("masks/run.json"), [], InferSettings(output=Path("second"), invert=True))
