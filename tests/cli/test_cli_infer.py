@@ -125,7 +125,7 @@ def test_output_and_overwrite() -> None:
         pytest.param(
             ["x.tif", "--pictures", "saliency", "--at", "120,0"], 2, "outside x.tif, which is 120 x 120", id="outside"
         ),
-        pytest.param([], 2, "Missing argument", id="no image named"),
+        pytest.param([], 2, "no image is named", id="no image named"),
     ],
 )
 def test_what_cannot_be_done_is_one_sentence_and_leaves_nothing(words: list[str], code: int, sentence: str) -> None:
