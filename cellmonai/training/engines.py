@@ -9,6 +9,7 @@ import torch
 from monai.engines import SupervisedTrainer
 
 from cellmonai.core.errors import DivergedError
+from cellmonai.training.batch_norms import WarmingBatchNorms
 
 if TYPE_CHECKING:
     from torch import nn
@@ -39,8 +40,11 @@ def make_trainer(
     bf16 = settings.precision == "bf16" or (settings.precision == "auto" and _has_bf16(device))
     layout = torch.contiguous_format if device.type == "mps" else torch.channels_last
 
+    norms = WarmingBatchNorms(net)
+
     def step(engine: SupervisedTrainer, batch: Batch) -> dict[str, float]:
         engine.network.train()
+        norms.before_step()
         engine.optimizer.zero_grad(set_to_none=True)
         image = batch["image"].to(device, non_blocking=True, memory_format=layout)
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
