@@ -18,7 +18,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from cellmonai.images.layouts import Pair, find_pairs
+from tifffile import imwrite
+
+from cellmonai.images.layouts import Pair, find_pairs, read_pair_labels
+from cellmonai.instances.components import label_components
 from cellmonai.report.csv import write_csv
 
 RECIPES = Path(__file__).parents[1] / "recipes"
@@ -68,7 +71,11 @@ def truth_of(experiment: str, pairs: list[Pair], output: Path) -> Path:
         return output / "true_counts.csv"
     (output / "truth").mkdir()
     for pair in pairs:
-        shutil.copy(pair.masks[0], output / "truth" / f"{pair.image.stem}{pair.masks[0].suffix}")
+        if experiment in ("c_resunet", "tiled_cnn"):  # binary masks of neurons that lie apart: every region is one
+            labels = label_components(read_pair_labels(pair).labels > 0)
+            imwrite(output / "truth" / f"{pair.image.stem}.tif", labels.astype("uint16"))
+        else:
+            shutil.copy(pair.masks[0], output / "truth" / f"{pair.image.stem}{pair.masks[0].suffix}")
     return output / "truth"
 
 
@@ -96,4 +103,6 @@ if __name__ == "__main__":
     images = [pair.image for pair in pairs]
     cellmonai("infer", *images, "--model", output / "run", "--output", output / "masks", *stitch)
     cellmonai("count", output / "masks", "--output", output / "counts", "--quiet")
-    cellmonai("evaluate", output / "counts", truth_of(name, pairs, output), "--output", output / "evaluation")
+    truth = truth_of(name, pairs, output)
+    centres = ("--centres", "40") if truth.is_dir() else ()  # px, as in a comparison with c-ResUnet
+    cellmonai("evaluate", output / "counts", truth, "--output", output / "evaluation", *centres)
