@@ -27,6 +27,7 @@ _COLOURS = {
     32844: "LogL",
     32845: "LogLuv",
 }
+_APERIO_YCBCR = 33003
 _JPEG_COMPRESSIONS = {6, 7, 33007, 34892}
 
 
@@ -55,6 +56,10 @@ def colour_of(page: TiffPage, path: Path, *, as_index: bool) -> Colour:
         raise InputError(
             f"its colours are {_COLOURS.get(photometric, 'YCbCr')}", where=str(path), cure="save it as grey or RGB"
         )
+    if (
+        int(page.compression) == _APERIO_YCBCR
+    ):  # nothing in the data tells decoders, which give them as if they were RGB
+        raise InputError("its colours are YCbCr in JPEG 2000", where=str(path), cure="export it with JPEG or as RGB")
     orientation = page.tags.valueof(274, 1)
     notes = () if orientation == 1 else (f"orientation tag {orientation} not applied",)
     if photometric == _PALETTE and not as_index:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from cellmonai.images.source import Region
 
 _JPEG = {6, 7, 34892, 33007}
+_PICTURES = _JPEG | {33004, 33005, 34712, 34933}  # JPEG 2000 and PNG too
 
 
 class PageReader:
@@ -40,6 +41,8 @@ class PageReader:
         self.planar = page.planarconfig == 2 and page.samplesperpixel > 1
         self.contiguous = 1 if self.planar else page.samplesperpixel
         length, width = (page.tilelength, page.tilewidth) if page.is_tiled else (page.rowsperstrip, page.imagewidth)
+        if length < 1 or width < 1:
+            raise self._missing("its tiles or strips have no pixels")
         self.segment_shape = (length, width)
         self.rows = -(-page.imagelength // length)
         self.columns = -(-page.imagewidth // width)
@@ -186,8 +189,8 @@ class PageReader:
         self.cache.make_room(self.smallest_read)
         data = self._bytes(self.page.dataoffsets[index], count)
         more: dict[str, Any] = {}
+        self._check_size(data)
         if self.page.compression in _JPEG:
-            self._check_jpeg(data)
             more = {"jpegtables": self.page.jpegtables, "jpegheader": self.page.jpegheader}
         decoded, _, _ = self.page.decode(data, index, **more)
         if decoded is None:
@@ -200,11 +203,11 @@ class PageReader:
         self.cache.put(key, segment)
         return segment
 
-    def _check_jpeg(self, data: bytes) -> None:
-        """Refuse a JPEG tile that claims to be larger than a tile, before a decoder makes room for it."""
-        size = jpeg_size(data)
+    def _check_size(self, data: bytes) -> None:
+        """Refuse a tile that is a picture of its own and claims to be larger, before a decoder makes room for it."""
+        size = coded_size(data) if self.page.compression in _PICTURES else None
         if size is not None and prod(size) > 4 * prod(self.segment_shape):
-            raise self._missing(f"a JPEG tile of it claims {size[1]} x {size[0]} px")
+            raise self._missing(f"a tile of it claims {size[1]} x {size[0]} px")
 
     def _bytes(self, offset: int, count: int) -> bytes:
         if offset + count > self.file_size:
@@ -218,6 +221,19 @@ class PageReader:
 
     def _missing(self, what: str) -> InputError:
         return InputError(f"the TIFF is damaged: {what}", where=str(self.path), cure="export the image again")
+
+
+def coded_size(data: bytes) -> tuple[int, int] | None:
+    """Read (height, width) from a JPEG, JPEG 2000 or PNG stream, None where it does not say."""
+    if data.startswith(b"\xff\x4f\xff\x51") and len(data) >= 24:  # SIZ: the far corner, then the near one
+        right, bottom, left, top = struct.unpack(">4I", data[8:24])
+        return max(bottom - top, 0), max(right - left, 0)
+    for box, wide in ((b"ihdr", False), (b"IHDR", True)):  # of JP2 and of PNG
+        at = data.find(box, 0, 256)
+        if at >= 0 and len(data) >= at + 12:
+            first, second = struct.unpack(">2I", data[at + 4 : at + 12])
+            return (second, first) if wide else (first, second)
+    return jpeg_size(data)
 
 
 def jpeg_size(data: bytes) -> tuple[int, int] | None:

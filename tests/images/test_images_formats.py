@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
+import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from cellmonai.core.errors import InputError
 from cellmonai.images.open import open_image
+
+if TYPE_CHECKING:
+    from cellmonai.images.source import ImageSource
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+
+import formats_page
 
 _COLOURS = "its colours are"
 _SIZES = "different sizes"
@@ -20,6 +30,7 @@ _KIND = "is no image format that is read"
 # files that another program opens and cellmonai refuses, with the words of the reason
 REFUSED = {
     "generated/float32_with_nan_inf.tif": "NaN or infinite",
+    "hms-dbmi_viv/bioformats-zarr/data.zarr": "is OME-Zarr 0.1",
     "generated/multipage_mixed_sizes.tif": _SIZES,
     "image-rs_image-tiff/cmyk-3c-16b.tiff": _COLOURS,
     "image-rs_image-tiff/cmyk-3c-32b-float.tiff": _COLOURS,
@@ -62,8 +73,7 @@ def _rows(folder: Path) -> list[dict[str, str]]:
 def _listed() -> list[str]:
     """Names for the test ids; none where the data is not there, and then the fixture skips."""
     folder = os.environ.get("CELLMONAI_DATA")
-    names = [row["file"] for row in _rows(Path(folder))] if folder else ["the collection"]
-    return [name for name in names if not name.endswith(".zarr")]
+    return [row["file"] for row in _rows(Path(folder))] if folder else ["the collection"]
 
 
 @pytest.mark.parametrize("name", _listed())
@@ -79,6 +89,7 @@ def test_a_file_opens_as_listed_or_is_refused_for_a_reason(name: str, data_folde
         return
     with open_image(path) as source:
         assert source.shape[1:] == (int(row["height"]), int(row["width"]))
+        _check_axes_and_type(source, row)
         assert len(source.levels) == _levels(row, name)
         _check_pixel_size(source.pixel_size_um, row)
         values = [source.read(plane=plane) for plane in range(len(source.planes))]
@@ -96,6 +107,23 @@ def _levels(row: dict[str, str], name: str) -> int:
     return int(row["levels"] or 1)
 
 
+def _check_axes_and_type(source: ImageSource, row: dict[str, str]) -> None:
+    """Compare what the list states; of a PNG it states Pillow's mode, and palettes are applied when read."""
+    if row["format"] == "PNG":
+        mode = row["dtype"]
+        assert source.stored_axes == ("YXS" if mode in {"RGB", "P"} or source.shape[0] == 3 else "YX")
+        deep = row["file"].endswith("16.png") or mode == "I;16"
+        assert source.dtype == {"1": np.bool_}.get(mode, np.uint16 if deep else np.uint8)
+        return
+    stated = row["axes"].upper().replace("I", "P")
+    if row["format"] == "OME-TIFF":  # its XML tells which page is which, in any order
+        assert sorted(source.stored_axes) == sorted(stated)
+    else:
+        assert source.stored_axes == stated
+    if "palette applied" not in source.notes:
+        assert source.dtype == np.dtype(row["dtype"].split()[0])
+
+
 def _number(text: str) -> float:
     return float(text == "True") if text in {"False", "True"} else float(text)
 
@@ -110,6 +138,10 @@ def _is_changed(row: dict[str, str], notes: tuple[str, ...], dtype: np.dtype) ->
 
 def _check_pixel_size(found: tuple[float, float] | None, row: dict[str, str]) -> None:
     stated, unit = row["pixel_size"], row["pixel_size_unit"]
+    if row["format"].startswith("OME-Zarr"):
+        known = unit.endswith("micrometer,micrometer")
+        assert found == (tuple(json.loads(stated)[-2:]) if known else None)
+        return
     imagej = row["format"] == "ImageJ TIFF" and stated  # the unit stands in the description
     real = unit in {"OME PhysicalSizeX", "um (Aperio MPP)"} or imagej
     if real or (unit == "um (from cm)" and float(stated) < 21):
@@ -148,3 +180,14 @@ def test_pixels_are_those_that_tifffile_reads(name: str, data_folder: Path) -> N
         height, width = source.shape[1:]
         region = (height // 3, width // 4, height // 3 + 57, width // 4 + 61)
         assert np.array_equal(source.read(region), found[:, region[0] : region[2], region[1] : region[3]])
+
+
+def test_the_page_of_formats_tells_what_is_read_and_which_hostile_files_are_refused() -> None:
+    page = formats_page.PAGE.read_text(encoding="utf-8")
+    assert formats_page.families() in page
+    assert formats_page.hostile_files() in page
+
+
+def test_the_page_of_formats_is_what_its_script_writes(data_folder: Path) -> None:
+    written = formats_page.page(data_folder / "formats")
+    assert formats_page.PAGE.read_text(encoding="utf-8") == written, "run tests/benchmarks/formats_page.py DATA again"

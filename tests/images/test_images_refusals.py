@@ -68,11 +68,11 @@ def compressed(*pairs: tuple[int, int]) -> list:
         pytest.param("a.tif", tiff(*picture(8, 8), following=8), "form a loop", id="loop of directories"),
         pytest.param("a.tif", tiff(*picture(8, 8, (330, 4, 1, 8))), "form a loop", id="sub-directory is its parent"),
         pytest.param("a.tif", tiff(*picture(0, 8)), "no pixels", id="no columns"),
-        pytest.param("a.tif", tiff(*picture(8, 0)), "no pixels|cannot read", id="no rows"),
+        pytest.param("a.tif", tiff(*picture(8, 0)), "no pixels", id="no rows"),
         pytest.param("a.tif", tiff(*picture(10**6, 10**6)), "cut short", id="a million square"),
         pytest.param("a.tif", tiff(*picture(16, 16)), "cut short", id="data beyond the end"),
         pytest.param("a.tif", tiff(*picture(8, 8), following=10**6), "beyond its end", id="directory beyond the end"),
-        pytest.param("a.tif", tiff(*picture(8, 8, (322, 4, 1, 0), (323, 4, 1, 0))), "cannot read", id="tiles of 0"),
+        pytest.param("a.tif", tiff(*picture(8, 8, (322, 4, 1, 0), (323, 4, 1, 0))), "no pixels", id="tiles of 0"),
         pytest.param("a.tif", tiff((256, 4, 10**9, 8)), "claims 1000000000 values", id="lying count"),
     ],
 )

@@ -94,6 +94,31 @@ def test_an_svs_scan_has_levels_and_no_label(tmp_path: Path) -> None:
         assert np.array_equal(source.read(level=1), np.moveaxis(full[::4, ::4], -1, 0))
 
 
+def test_jpeg_2000_of_aperio_is_read_where_its_colours_are_known(tmp_path: Path) -> None:
+    array = RANDOM.integers(0, 255, (64, 64, 3)).astype(np.uint8)
+    for compression in (33003, 33005):
+        name = f"{compression}.svs"
+        imwrite(tmp_path / name, array, photometric="rgb", tile=(32, 32), compression=compression, metadata=None)
+    with open_image(tmp_path / "33005.svs") as source:
+        assert np.array_equal(source.read(), np.moveaxis(array, -1, 0))
+    with pytest.raises(InputError, match="YCbCr in JPEG 2000"):
+        open_image(tmp_path / "33003.svs")
+
+
+@pytest.mark.parametrize("compression", ["jpeg", "jpeg2000", "png"])
+def test_a_tile_that_claims_to_be_a_huge_picture_is_refused_before_it_is_decoded(
+    compression: str, tmp_path: Path
+) -> None:
+    imwrite(tmp_path / "a.tif", smooth(64, 64)[..., 0], tile=(64, 64), compression=compression)
+    data = bytearray((tmp_path / "a.tif").read_bytes())
+    head = {"jpeg": b"\x00\x40\x00\x40", "jpeg2000": b"\0\0\0\x40" * 2, "png": b"\0\0\0\x40" * 2}[compression]
+    at = data.index(head, 8 if compression != "jpeg" else data.index(b"\xff\xc0"))
+    data[at : at + len(head)] = (b"\xf0\x00" if compression == "jpeg" else b"\0\0\xf0\0") * 2
+    (tmp_path / "a.tif").write_bytes(data)
+    with open_image(tmp_path / "a.tif") as source, pytest.raises(InputError, match="a tile of it claims 61440 x 61440"):
+        source.read()
+
+
 def test_a_plain_tiff_that_is_called_ndpi_is_refused_not_misread(tmp_path: Path) -> None:
     imwrite(tmp_path / "a.ndpi", np.zeros((16, 16), np.uint8))
     with pytest.raises(InputError, match=r"a\.ndpi"), open_image(tmp_path / "a.ndpi") as source:
