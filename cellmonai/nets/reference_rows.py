@@ -105,6 +105,7 @@ REFERENCE_ROWS: tuple[NetworkRow, ...] = (
         channels_shown=3,
         maps=_FOREGROUND,
         targets=_FOREGROUND,
+        least_patch_px=48,  # its convolutions take no padding: smaller crops leave nothing
     ),
     NetworkRow(
         name="fpn",

@@ -30,6 +30,7 @@ class NetworkRow:
     maps : the maps it always gives; empty where they are those of the target
     takes : the kind of loss it trains with: one for `logits`, or one for the `scales` it gives in training
     targets : the kinds of target it can learn; empty means all
+    least_patch_px : the smallest crop it can be trained on, where that is more than twice its divisor
     """
 
     name: str
@@ -45,6 +46,7 @@ class NetworkRow:
     maps: tuple[str, ...] = ()
     takes: Literal["logits", "scales"] = "logits"
     targets: tuple[str, ...] = ()
+    least_patch_px: int = 0
 
     @property
     def megabytes(self) -> float:

@@ -210,10 +210,11 @@ _FEW_IMAGES = 4
 
 
 def _require_fitting_patch(loaded: LoadedRecipe, divisor: int) -> None:
-    patch = loaded.recipe.sampling.patch
-    if patch % divisor or patch < 2 * divisor:
-        what = f"{patch} px are no multiple of {divisor} from {2 * divisor} on, as {loaded.recipe.network.name} needs"
-        raise loaded.error("sampling.patch", what, f"use {max(2, round(patch / divisor)) * divisor}")
+    patch, name = loaded.recipe.sampling.patch, loaded.recipe.network.name
+    least = max(2 * divisor, networks.find_row(name).least_patch_px)
+    if patch % divisor or patch < least:
+        what = f"{patch} px are no multiple of {divisor} from {least} on, as {name} needs"
+        raise loaded.error("sampling.patch", what, f"use {max(least, round(patch / divisor) * divisor)}")
 
 
 def _filled_loss(loss: Loss) -> Loss:

@@ -38,8 +38,7 @@ TILE = 512
 
 def write_slide(path: Path, side: int) -> None:
     """Repeat a painted field over a slide of `side` px; the field's sides do not fit the tiles, so none are equal."""
-    field = paint_field(FieldSettings(shape=(1100, 1300), cells=250), seed=3).image
-    grey = np.rint(255 * (field - field.min()) / np.ptp(field)).astype(np.uint8)
+    grey = paint_field(FieldSettings(shape=(1100, 1300), cells=650), seed=3).image
 
     def tiles() -> Iterator[NDArray[np.uint8]]:
         for row in range(0, side, TILE):

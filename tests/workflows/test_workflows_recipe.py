@@ -163,6 +163,38 @@ def test_what_does_not_fit_catalogue_or_data_is_refused(root: Path, override: st
 
 
 @pytest.mark.parametrize(
+    ("overrides", "sentence"),
+    [
+        pytest.param(
+            ['network={ name = "fpn" }'],
+            "fpn gives means and log-variances at four scales in training, and dice_focal takes one map for each map "
+            "of the target; use aleatoric.",
+            id="loss of another kind",
+        ),
+        pytest.param(
+            ['network={ name = "tiled_cnn" }', "target.kind=foreground+border"],
+            "--set target.kind: tiled_cnn learns foreground alone; use 'foreground' or another network.",
+            id="target it cannot learn",
+        ),
+        pytest.param(
+            ['network={ name = "tiled_cnn" }', "sampling.patch=40"],
+            "--set sampling.patch: 40 px are no multiple of 8 from 48 on, as tiled_cnn needs; use 48.",
+            id="crop that leaves nothing",
+        ),
+        pytest.param(
+            ['loss={ parts = [{ name = "dice" }, { name = "tversky", fn_wait = 1.0 }] }'],
+            "--set loss.parts.1.fn_wait: tversky has no parameter 'fn_wait'; did you mean 'fn_weight'?",
+            id="parameter of a part",
+        ),
+    ],
+)
+def test_parts_that_do_not_fit_one_another_are_refused(root: Path, overrides: list[str], sentence: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        check(root, *overrides)
+    assert sentence in str(caught.value)
+
+
+@pytest.mark.parametrize(
     ("override", "sentence"),
     [
         pytest.param("data.root=/nowhere/at all", "/nowhere/at all: no such folder", id="root"),
