@@ -138,8 +138,8 @@ def page(folder: Path) -> str:
     table, opened, refused = collection(folder)
     return (
         f"{_HEAD}{families()}{_TIFF}\n## Hostile files\n\n"
-        "`tests/images/hostile.py FOLDER` writes them. Each is refused, or gives what it declares and holds itself, within"
-        "\na second and 200 MB beyond what importing takes, measured in a process of its own by\n"
+        "`tests/images/hostile.py FOLDER` writes them. Each is refused, or gives what it declares and holds itself,"
+        " within\na second and 200 MB beyond what importing takes, measured in a process of its own by\n"
         "`pytest -m long tests/images/test_images_hostile.py`.\n\n"
         f"{hostile_files()}\n## Real files\n\n"
         f"{opened + refused} files, most of them from the test suites of other projects: {opened} open with the axes,"
