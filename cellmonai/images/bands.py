@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from cellmonai.images.source import ImageSource, Region
 
-BAND_BYTES = 16 * 2**20
+BAND_BYTES = 8 * 2**20
 
 
 def bands_of(

@@ -36,7 +36,7 @@ COUNTED_FILES = 200_000
 """Above this many files in the first level, chunks that are not stored are not counted."""
 
 _EMPTY_BYTES = 256 * 2**20  # larger images with not one chunk stored are no images
-_RUN_BYTES = 16 * 2**20  # neighbouring chunks up to this size are asked for at once, which the library does quicker
+_RUN_BYTES = 4 * 2**20  # neighbouring chunks up to this size are asked for at once, which the library does quicker
 
 
 def open_ome_zarr(path: Path, budget: Budget, *, axes: str | None) -> ImageSource:

@@ -20,6 +20,7 @@ KEPT_VALUES = 2**21
 """As many values are kept and sorted instead of counted once more."""
 
 _DIGIT = 16
+_PIECE = 2**18  # values at a time, which stay in the processor's cache; counting makes each 8 bytes wide
 
 
 class OrderStatistics:
@@ -73,7 +74,11 @@ class OrderStatistics:
 
     def add(self, values: NDArray[Any]) -> None:
         """Take a band of values, of any shape; every pass must be given the same values."""
-        keys = _ordered(np.ascontiguousarray(values).reshape(-1), self.dtype)
+        flat = np.ascontiguousarray(values).reshape(-1)
+        for start in range(0, flat.size, _PIECE):
+            self._add(_ordered(flat[start : start + _PIECE], self.dtype))
+
+    def _add(self, keys: NDArray[Any]) -> None:
         rest = self._bits - self._known
         for prefix in self._left:
             chosen = keys[keys >> np.asarray(rest, keys.dtype) == prefix] if self._known else keys

@@ -41,7 +41,7 @@ def scaling_of(
     source : an open image
     channels : those that are scaled, one pair of numbers for each
     plane : index into `source.planes`
-    bands : boxes that cover the plane, each pixel once; boxes of 16 MiB along its tiles by default
+    bands : boxes that cover the plane, each pixel once; boxes of 8 MiB along its tiles by default
     after_band : called with the number of bands that are done and of those known to be needed, over all passes
 
     Raises
@@ -52,7 +52,7 @@ def scaling_of(
     Notes
     -----
     `range` and `none` read nothing; 8 and 16 bit values and `zscore` are read once, 32 bit values twice, 64 bit values
-    two to four times. Besides one band, memory takes at most 3 MiB per channel, 16 MiB more for 64 bit values.
+    two to four times. Besides one band, memory takes up to 6 MiB per channel, and 32 MiB more for 32 and 64 bit values.
     """
     if normalisation.method in ("range", "none"):
         pairs = [normalisation.pair() for _ in channels]
