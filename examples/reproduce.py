@@ -102,7 +102,8 @@ if __name__ == "__main__":
     stitch = ("--stitch", "minimum") if name == "tiled_cnn" else ()
     images = [pair.image for pair in pairs]
     cellmonai("infer", *images, "--model", output / "run", "--output", output / "masks", *stitch)
-    cellmonai("count", output / "masks", "--output", output / "counts", "--quiet")
+    preset = {"c_resunet": ("--preset", "morelli2021"), "tiled_cnn": ("--preset", "floodfill_127")}.get(name, ())
+    cellmonai("count", output / "masks", "--output", output / "counts", "--quiet", *preset)
     truth = truth_of(name, pairs, output)
     centres = ("--centres", "40") if truth.is_dir() else ()  # px, as in a comparison with c-ResUnet
     cellmonai("evaluate", output / "counts", truth, "--output", output / "evaluation", *centres)
