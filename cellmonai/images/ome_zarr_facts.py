@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from cellmonai.core.errors import InputError
 from cellmonai.images.resolution import both, micrometres
-from cellmonai.images.zarr_header import read_json, refused
+from cellmonai.images.zarr_json import read_json, refused
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

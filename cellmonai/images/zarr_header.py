@@ -6,7 +6,6 @@ named here (some of those that exist unpickle Python objects), and no key leads 
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from math import ceil, prod
 from typing import TYPE_CHECKING, Any
@@ -14,14 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cellmonai.core.errors import InputError
-from cellmonai.images.guard import reading, require_regular_file
 from cellmonai.images.zarr_inflate import INFLATABLE
+from cellmonai.images.zarr_json import read_json, refused
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-MAX_HEADER_BYTES = 16 * 2**20
 MAX_SHARD_PARTS = 2**22
 """Chunks in one shard; their places in it, 16 bytes each, are read anew with every chunk."""
 
@@ -85,24 +83,6 @@ def _with_slack(count: int) -> int:
     return count + count // 64 + 4096
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object from an ordinary file of at most 16 MiB.
-
-    Raises
-    ------
-    InputError
-        Missing, a link, too large, no JSON, or no object.
-    """
-    size = require_regular_file(path)
-    if size > MAX_HEADER_BYTES:
-        raise refused("is larger than 16 MiB", path)
-    with reading(path, "the Zarr header"):
-        document = json.loads(path.read_bytes())
-    if not isinstance(document, dict):
-        raise refused("is no JSON object", path)
-    return document
-
-
 def read_header(folder: Path) -> ZarrArray:
     """Read and check the header of the array in `folder`.
 
@@ -119,13 +99,6 @@ def read_header(folder: Path) -> ZarrArray:
     else:
         document, path = _as_version_3(read_json(old), old), old
     return _checked(document, folder, path)
-
-
-def refused(what: str, path: Path) -> InputError:
-    """Give the error about a header that cannot be used."""
-    return InputError(
-        f"the Zarr header {what}", where=str(path), cure="write the image again as OME-Zarr 0.4 or 0.5, or as OME-TIFF"
-    )
 
 
 def _unread_values(kind: object, path: Path) -> InputError:
