@@ -82,12 +82,16 @@ def test_rounding_changes_few_pixels_says_which_and_keeps_what_it_said(exact: Co
     assert 0 < said.mean < 0.02 < said.largest < 0.5
     assert engines[1].facts()["calibration"] == asdict(said)
 
+    with pytest.raises(UsageError, match="computes in int8"):
+        OpenVinoEngine(rounded, precision="f32")
+
     # and on a field that it was not calibrated on, it still finds the discs
     image, inside = field(2000, 256)
     found = engines[1].run(image) > 0
     assert 2 * (found & (inside > 0)).sum() / (found.sum() + inside.sum()) > 0.85
 
 
+@pytest.mark.long
 def test_the_threshold_decides_which_pixels_are_compared(exact: ConvertedModel) -> None:
     windows = [field(1000, 96)[0]]
     low, high = (convert_int8(exact, windows, threshold=at)[1] for at in (0.2, 0.8))
@@ -98,11 +102,3 @@ def test_the_threshold_decides_which_pixels_are_compared(exact: ConvertedModel) 
 def test_there_is_nothing_to_calibrate_on_without_windows(exact: ConvertedModel) -> None:
     with pytest.raises(ValueError, match="windows is empty"):
         convert_int8(exact, [])
-
-
-def test_a_rounded_network_runs_in_no_other_precision(exact: ConvertedModel) -> None:
-    convert_int8(exact, [field(1000, 96)[0]])
-    rounded = find_converted("discs", channels=1, outputs=1, divisor=8, precision="int8")
-    assert rounded is not None
-    with pytest.raises(UsageError, match="computes in int8"):
-        OpenVinoEngine(rounded, precision="f32")
