@@ -49,6 +49,14 @@ class InvertedSource(ImageSource):
         """SHA-256 of the file's content, in hexadecimal."""
         return self._source.fingerprint
 
+    def block_shape(self, level: int = 0) -> tuple[int, int]:
+        """Rows and columns of a tile, strip or chunk of the source."""
+        return self._source.block_shape(level)
+
+    def keep_rows_only(self) -> None:
+        """As of the source."""
+        self._source.keep_rows_only()
+
     def _read(self, box: Region, channels: Sequence[int], level: int, plane: int) -> NDArray[Any]:
         pixels = self._source.read(box, channels=channels, level=level, plane=plane)
         if pixels.dtype.kind != "f":
