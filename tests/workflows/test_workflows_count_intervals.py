@@ -520,7 +520,7 @@ def test_a_model_that_infer_ran_gives_its_calibration_through_the_record() -> No
     assert record is not None
     assert record.made_by is not None
     assert record.made_by.path == path
-    assert dict(record.made_by.inference) == {"stitch": "exact", "invert": False}
+    assert dict(record.made_by.inference) == {"stitch": "exact", "invert": False, "tta": "none"}
     found = find_calibration(record.made_by)
     assert found.reason is None
     intervals = {}

@@ -185,7 +185,7 @@ def test_a_network_that_sees_everything_is_explained_in_one_window_only(tmp_path
 
 def test_saliency_that_memory_does_not_hold_is_refused_before_the_start(gated: Path) -> None:
     image = write_noise("x.tif", 120, 120)
-    run([image], gated, output=Path("without"), window=104, memory=72_000_000)
+    run([image], gated, output=Path("without"), window=104, memory=72_000_000, engine="torch")
     with pytest.raises(MemoryBudgetError, match=r"x\.tif: saliency needs .* raise --memory or leave saliency out"):
         run([image], gated, output=Path("with"), window=104, memory=3_000_000, pictures=("saliency",))
     assert not Path("with").exists()
