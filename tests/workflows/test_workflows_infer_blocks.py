@@ -95,59 +95,70 @@ def test_a_converted_model_runs_without_torch_and_monai(model: Path) -> None:
     assert Path("masks/slide_mask.tif").is_file()
 
 
-def _start(image: Path, model: Path, output: str) -> subprocess.Popen[bytes]:
+def _words(image: Path, model: Path, output: str) -> list[str]:
     words = ["infer", str(image), "--model", str(model), "--output", output, "--window", "640", "--quiet"]
-    words += ["--engine", "openvino", "--memory", "300MiB"]
-    return subprocess.Popen([sys.executable, "-m", "cellmonai", *words], stderr=subprocess.DEVNULL)
+    return [*words, "--engine", "openvino", "--memory", "300MiB"]
 
 
-def _killed_until_done(image: Path, model: Path, output: str, *, kills: int, seed: int) -> int:
-    """Kill the command at random times, then let it end; gives how often it was really killed."""
-    generator, killed = random.Random(seed), 0
-    for _ in range(kills):
-        process = _start(image, model, output)
-        until = time.monotonic() + generator.uniform(1.0, 5.0)
-        while time.monotonic() < until and process.poll() is None:
-            time.sleep(0.02)
-        if process.poll() is not None:
-            return killed
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        killed += 1
-    assert _start(image, model, output).wait() == 0
-    return killed
+def _start(image: Path, model: Path, output: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "cellmonai", *_words(image, model, output)]
+    return subprocess.Popen(command, stderr=subprocess.DEVNULL)
 
 
-@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no SIGKILL here")
-def test_a_run_killed_at_random_times_ends_with_the_same_bytes(model: Path) -> None:
+def _killed_at(number: int, image: Path, model: Path, output: str) -> int:
+    """Give the exit code of the command that is killed before it touches its n-th file; every block is journaled."""
+    code = (
+        f"import sys; sys.path.insert(0, {str(Path(__file__).parents[1])!r});"
+        "from plane_writer import kill_self_at; from cellmonai.cli.start import main;"
+        "from cellmonai.images import block_store;"
+        f"block_store.GROUP_BLOCKS = 1; kill_self_at({number}, {output!r}); "
+        f"sys.argv[1:] = {_words(image, model, output)!r}; main()"
+    )
+    return subprocess.run([sys.executable, "-c", code], check=False, stderr=subprocess.DEVNULL).returncode
+
+
+needs_kill = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no SIGKILL here")
+
+
+@needs_kill
+def test_a_run_killed_between_its_files_ends_with_the_same_bytes(model: Path) -> None:
     image = _slide("slide.tif", 1600, 2100)
     assert _start(image, model, "whole").wait() == 0
-    assert _killed_until_done(image, model, "killed", kills=3, seed=1) > 0
+    for number in (40, 60, 55):
+        assert _killed_at(number, image, model, "killed") == -signal.SIGKILL
+    assert _start(image, model, "killed").wait() == 0
     assert _digest("killed") == _digest("whole")
-    record = json.loads(Path("killed/run.json").read_text())
-    assert record["images"][0]["windows"] == json.loads(Path("whole/run.json").read_text())["images"][0]["windows"]
+    record, whole = (json.loads(Path(folder, "run.json").read_text())["images"][0] for folder in ("killed", "whole"))
+    assert record["windows"] == whole["windows"]
+    assert record["resumed_blocks"] > 0
+    assert whole["resumed_blocks"] == 0
 
 
 @pytest.mark.long
-@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no SIGKILL here")
-def test_fifty_kills_of_a_slide_of_64_blocks_lose_nothing(model: Path) -> None:
+@needs_kill
+def test_fifty_kills_of_a_slide_of_64_blocks_at_random_instants_lose_nothing(model: Path) -> None:
     image = _slide("slide.tif", 4096, 4096)
+    began = time.monotonic()
     assert _start(image, model, "whole").wait() == 0
-    killed = 0
-    for seed in range(10):
-        output = f"killed{seed}"
-        killed += _killed_until_done(image, model, output, kills=5, seed=seed)
-        assert _digest(output) == _digest("whole")
-    assert killed >= 30
+    seconds, generator, killed, slides = time.monotonic() - began, random.Random(50), 0, 0
+    while killed < 50:
+        slides += 1
+        while True:
+            process = _start(image, model, f"killed{slides}")
+            try:
+                code = process.wait(generator.uniform(1.0, seconds) if killed < 50 else None)
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal.SIGKILL)
+                code = process.wait()
+            if code == 0:
+                break
+            assert code == -signal.SIGKILL
+            killed += 1
+        assert _digest(f"killed{slides}") == _digest("whole")
 
 
 def _interrupted(image: Path, model: Path, output: str) -> None:
-    process = _start(image, model, output)
-    while not list(Path(output).glob(".*.work/*/*/*")) and process.poll() is None:
-        time.sleep(0.05)
-    time.sleep(1.0)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    assert _killed_at(40, image, model, output) == -signal.SIGKILL
     assert list(Path(output).glob(".*.work"))
 
 
