@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from cellmonai.core.files import remove_orphans
 from cellmonai.core.interrupts import stop_wish
 from cellmonai.core.locks import folder_lock
+from cellmonai.core.memory import peak_memory_bytes
 from cellmonai.core.progress import Reporter, Silent, Warned
 from cellmonai.core.record import RunRecord
 from cellmonai.core.units import readable_bytes
@@ -18,6 +19,7 @@ from cellmonai.images.block_store import is_unfinished
 from cellmonai.images.find import find_images
 from cellmonai.workflows.inferring.failures import RECORD, amount, nothing_worked, refuse_output_among, refuse_outputs
 from cellmonai.workflows.inferring.finished import FinishedPlanes, finished_before
+from cellmonai.workflows.inferring.image import ImageDone
 from cellmonai.workflows.inferring.jobs import IMAGE_FAILURES, survey
 from cellmonai.workflows.inferring.network import NetworkFinder
 from cellmonai.workflows.inferring.pace import AGAIN, Pace
@@ -25,18 +27,20 @@ from cellmonai.workflows.inferring.plane import work_folder
 from cellmonai.workflows.inferring.settings import InferSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from cellmonai.core.errors import CellmonaiError
     from cellmonai.workflows.inferring.finder import Finder
-    from cellmonai.workflows.inferring.image import ImageDone
     from cellmonai.workflows.inferring.jobs import ImageJob
 
 
 _MEMORY_SLACK = 1.1
 
-_NO_RESULT = ("model", "output", "memory", "device", "precision", "engine", "stitch")
+_NO_RESULT = (
+    *("model", "output", "memory", "device", "precision", "engine", "stitch"),
+    *("workers", "scheduler", "shard"),
+)
 """Settings that change no result, or only through what was chosen by them, which is told beside them."""
 
 
@@ -113,6 +117,18 @@ def infer(
     paths = find_images(images)
     refuse_output_among(paths, settings.output)
     finder = _choose_finder(settings)
+    with closing(finder):
+        return _infer(images, paths, finder, settings, record, reporter)
+
+
+def _infer(
+    images: Sequence[Path],
+    paths: Sequence[Path],
+    finder: Finder,
+    settings: InferSettings,
+    record: RunRecord,
+    reporter: Reporter,
+) -> InferResult:
     reporter.note(finder.sentence)
     seen = survey(paths, finder.wants, settings)
     if not seen.jobs:
@@ -142,7 +158,7 @@ def infer(
             failures={name: error.sentence for name, error in seen.failures.items()},
             warnings=tuple(reporter.warnings),
             seconds=record.seconds,
-            peak_memory_bytes=peak_memory_bytes(),
+            peak_memory_bytes=_peak(finder),
         )
         _write_record(record, result, finder, settings)
         finished.end()
@@ -183,22 +199,51 @@ def _find_all(
     folder: Path,
     reporter: Reporter,
 ) -> list[ImageDone]:
-    done: list[ImageDone] = []
+    done: dict[ImageJob, ImageDone] = {}
     total = sum(job.pixels for job in jobs) / 1e6
     with stop_wish() as wish, reporter.stage("finding cells", total) as stage:
         pace = Pace(stage, wish)
-        for job in jobs:
-            pace.begin(job)
-            try:
-                earlier = finished.done(job, folder)
-                done.append(earlier or finder.find(job, pace.advance))
-                if earlier is None:
-                    finished.add(done[-1], folder)
-            except IMAGE_FAILURES as error:
-                failures[str(job.path)] = error
-            pace.end()
+        for job, result in _side_by_side(jobs, lambda job: _find(job, finder, finished, folder, pace), finder):
+            if isinstance(result, ImageDone):
+                done[job] = result
+            else:
+                failures[str(job.path)] = result
         wish.check(AGAIN)
-    return [image for image in done if str(image.job.path) not in failures]
+    return [done[job] for job in jobs if job in done and str(job.path) not in failures]
+
+
+def _find(
+    job: ImageJob, finder: Finder, finished: FinishedPlanes, folder: Path, pace: Pace
+) -> ImageDone | CellmonaiError:
+    """Do one plane, or tell why it cannot be done; what concerns all of them is raised."""
+    mine = pace.begin(job)
+    try:
+        found = finished.done(job, folder)
+        if found is None:
+            found = finder.find(job, mine.advance)
+            finished.add(found, folder)
+    except IMAGE_FAILURES as error:
+        return error
+    else:
+        return found
+    finally:
+        mine.end()
+
+
+def _side_by_side(
+    jobs: Sequence[ImageJob], find: Callable[[ImageJob], ImageDone | CellmonaiError], finder: Finder
+) -> Iterator[tuple[ImageJob, ImageDone | CellmonaiError]]:
+    """Do planes in as many threads as the finder takes, and give each with what came of it."""
+    if finder.planes_at_once == 1 or len(jobs) == 1:
+        yield from ((job, find(job)) for job in jobs)
+        return
+    with ThreadPoolExecutor(finder.planes_at_once) as threads:
+        waiting = {threads.submit(find, job): job for job in jobs}
+        try:
+            for future in as_completed(waiting):
+                yield waiting[future], future.result()
+        finally:
+            threads.shutdown(wait=True, cancel_futures=True)
 
 
 def _warn(
@@ -229,7 +274,12 @@ def _write_record(record: RunRecord, result: InferResult, finder: Finder, settin
 
 def _tell_memory(before_bytes: int | None, finder: Finder, reporter: Reporter) -> None:
     """Compare the memory that was taken with what was said before the start."""
-    said, peak = finder.facts().get("memory"), peak_memory_bytes()
+    facts = finder.facts()
+    said, peak = facts.get("memory"), peak_memory_bytes()
+    if facts.get("worker_peak_memory_bytes") and peak is not None:
+        theirs = readable_bytes(facts["worker_peak_memory_bytes"])
+        reporter.note(f"memory: {theirs} at most in a worker, {readable_bytes(peak)} here")
+        return
     if said is None or peak is None or before_bytes is None:
         return
     taken = peak - before_bytes
@@ -244,11 +294,7 @@ def _tell_memory(before_bytes: int | None, finder: Finder, reporter: Reporter) -
         reporter.warn("memory", f"{what}; give a smaller --memory where it is short, and please report it")
 
 
-def peak_memory_bytes() -> int | None:
-    """Give the largest memory that this process has held so far, in bytes; None where the system does not tell."""
-    if sys.platform == "win32":
-        return None
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+def _peak(finder: Finder) -> int | None:
+    """Give the most memory that one process held, this one or a worker, bytes."""
+    own = peak_memory_bytes()
+    return None if own is None else max(own, finder.facts().get("worker_peak_memory_bytes") or 0)

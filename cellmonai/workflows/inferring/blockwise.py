@@ -12,6 +12,7 @@ from cellmonai.images.budget import available_memory
 from cellmonai.inference.blocks import Blocks, WindowLimits, make_blocks
 from cellmonai.inference.windows import smallest_window
 from cellmonai.workflows.inferring.failures import amount, nothing_worked
+from cellmonai.workflows.inferring.hands import OwnHands
 from cellmonai.workflows.inferring.jobs import IMAGE_FAILURES, ImageJob, Survey
 from cellmonai.workflows.inferring.plane import BlockFinding, infer_plane, work_folder
 from cellmonai.workflows.inferring.runners import make_runner
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from cellmonai.core.progress import Reporter
     from cellmonai.inference.runner import Runner
+    from cellmonai.workflows.inferring.hands import Hands
     from cellmonai.workflows.inferring.image import ImageDone
     from cellmonai.workflows.inferring.model import ChosenModel
     from cellmonai.workflows.inferring.settings import InferSettings
@@ -42,14 +44,16 @@ class BlockByBlock:
     def __init__(self, model: ChosenModel, settings: InferSettings) -> None:
         self._chosen, self._settings = model, settings
         self._finding: BlockFinding | None = None
+        self._hands: Hands | None = None
         self._blocks: dict[ImageJob, Blocks] = {}
         self._budget = min(available_memory() // 2, _MOST_UNASKED) if settings.memory is None else settings.memory
 
     def prepare(self, seen: Survey, reporter: Reporter) -> list[ImageJob]:
         """Make the network ready, cut every plane before the first is done, and say what it will take."""
         digest = sha256_of(self._chosen.path)
-        runner = make_runner(self._chosen, digest, self._settings, reporter)
-        self._finding = BlockFinding(runner, self._chosen, digest, self._settings)
+        self._hands = _hands(self._chosen, digest, self._settings, reporter)
+        runner = self._hands.runner
+        self._finding = BlockFinding(self._hands, self._chosen, digest, self._settings)
         for job in seen.jobs:
             if str(job.path) not in seen.failures:
                 try:
@@ -73,11 +77,22 @@ class BlockByBlock:
                 remove(work)
             raise
 
+    @property
+    def planes_at_once(self) -> int:
+        """How many planes are done side by side."""
+        return 1 if self._hands is None else self._hands.planes_at_once
+
+    def close(self) -> None:
+        """Let go of workers."""
+        if self._hands is not None:
+            self._hands.close()
+
     def facts(self) -> dict[str, Any]:
         """Give device, engine, precision, stitch and threads, and the memory that was said to be needed."""
         assert self._finding is not None
         return {
             **self._finding.runner.facts(),
+            **self._finding.hands.facts(),
             "stitch": "exact",
             "memory": {"budget_bytes": self._budget, "needed_bytes": self._needed(self._finding.runner)},
         }
@@ -124,6 +139,15 @@ class BlockByBlock:
             f"{amount(windows, 'window')} of up to {columns} x {rows} px (exact); "
             f"at most {readable_bytes(self._needed(runner))} of memory beside the program itself"
         )
+
+
+def _hands(model: ChosenModel, digest: str, settings: InferSettings, reporter: Reporter) -> Hands:
+    """Give who does the blocks."""
+    if settings.workers is None and settings.scheduler is None:
+        return OwnHands(make_runner(model, digest, settings, reporter), model, settings)
+    from cellmonai.workflows.inferring.cluster import ClusterHands  # Dask is an extra
+
+    return ClusterHands.begin(model, digest, settings, reporter)
 
 
 def _bytes_per_px(job: ImageJob, runner: Runner) -> float:

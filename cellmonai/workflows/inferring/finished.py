@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any, Self
 
@@ -30,6 +31,7 @@ class FinishedPlanes:
 
     def __init__(self, journal: Journal, before: Mapping[tuple[str, str], dict[str, Any]]) -> None:
         self._journal, self.before, self._added = journal, before, 0
+        self._lock = threading.Lock()
 
     @classmethod
     def open(cls, folder: Path, header: Mapping[str, Any], *, overwrite: bool) -> Self:
@@ -78,14 +80,14 @@ class FinishedPlanes:
         return ImageDone(job, **(facts | {"outputs": tuple(facts["outputs"])}))
 
     def add(self, done: ImageDone, folder: Path) -> None:
-        """Note that a plane is finished."""
+        """Note that a plane is finished; from any thread."""
         facts = {name: value for name, value in asdict(done).items() if name in _DONE_FIELDS}
         job = done.job
         digest = sha256_of(folder / job.mask)
-        self._added += 1
-        self._journal.append(
-            {"image": str(job.path), "plane": job.plane, "mask": job.mask, "mask_sha256": digest, "done": facts}
-        )
+        entry = {"image": str(job.path), "plane": job.plane, "mask": job.mask, "mask_sha256": digest, "done": facts}
+        with self._lock:
+            self._added += 1
+            self._journal.append(entry)
 
     def end(self) -> None:
         """Take the journal away: the run's record tells everything from now on."""

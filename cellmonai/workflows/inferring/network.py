@@ -35,6 +35,15 @@ class Way(Protocol):
         """Do one plane and write its files."""
         ...
 
+    @property
+    def planes_at_once(self) -> int:
+        """How many planes may be done side by side."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what was begun outside this process."""
+        ...
+
     def facts(self) -> dict[str, Any]:
         """Give device, engine, precision, stitch and threads."""
         ...
@@ -78,6 +87,12 @@ class NetworkFinder:
                 where="--skip-background",
                 cure="leave it out, or --stitch and pictures of explanations",
             )
+        if (settings.workers is not None or settings.scheduler is not None) and not blockwise:
+            raise UsageError(
+                "workers do windows that equal the whole image, without explanations",
+                where="--workers" if settings.workers is not None else "--scheduler",
+                cure="leave it out, or --stitch and pictures of explanations",
+            )
         self._way: Way = (BlockByBlock if blockwise else WholeImages)(self._chosen, settings)
 
     @property
@@ -110,6 +125,15 @@ class NetworkFinder:
     def find(self, job: ImageJob, advance: Callable[[float], None]) -> ImageDone:
         """Do one plane and write its files."""
         return self._way.find(job, advance)
+
+    @property
+    def planes_at_once(self) -> int:
+        """How many planes may be done side by side."""
+        return self._way.planes_at_once
+
+    def close(self) -> None:
+        """Let go of workers."""
+        self._way.close()
 
     def warn(self, done: Sequence[ImageDone], reporter: Reporter) -> None:
         """Warn of images with other pixels than the model was trained on, of seams, and of blocks done again."""
