@@ -233,5 +233,5 @@ def _fail_when_partial(result: InferResult) -> None:
         everything = failed + len({image.job.path for image in result.images})
         raise PartialFailureError(
             f"{failed} of {everything} images failed, the others are done; the first: {reason.rstrip('.')}",
-            cure=f"all are listed in {result.output / 'run.json'}",
+            cure=f"all are listed in {result.record}",
         )

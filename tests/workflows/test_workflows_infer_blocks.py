@@ -350,5 +350,5 @@ def test_a_record_that_cannot_be_repeated_is_refused(model: Path, old: str, new:
 
 def test_options_beside_a_record_are_refused(model: Path) -> None:
     _run(_slide("slide.tif", 200, 200), model)
-    with pytest.raises(UsageError, match="give --output and --overwrite alone"):
+    with pytest.raises(UsageError, match="give --output, --overwrite, --workers and --scheduler alone"):
         repeated_run(Path("masks/run.json"), [], InferSettings(output=Path("second"), invert=True))
