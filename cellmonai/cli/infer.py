@@ -161,6 +161,7 @@ def infer(
     """Find the cells of images with a trained model (masks and probability maps) or without one (--method: masks)."""
     from cellmonai.cli.console import make_reporter
     from cellmonai.core.errors import UsageError
+    from cellmonai.core.memory import return_freed_memory
     from cellmonai.core.units import parse_bytes
     from cellmonai.instances.classical.catalogue import parse_parameters
     from cellmonai.workflows.infer import infer as infer_images
@@ -201,6 +202,7 @@ def infer(
         inputs, settings = repeated_run(from_, inputs, settings)
     elif not inputs:
         raise UsageError("no image is named", where="infer", cure="name files, folders or globs, as cells.tif images/")
+    return_freed_memory()
     result = infer_images(inputs, settings=settings, reporter=make_reporter(quiet=quiet))
     _render(result, as_json=json, quiet=quiet)
     _fail_when_partial(result)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -120,7 +119,7 @@ def _dask(module: str, *words: str) -> subprocess.Popen[bytes]:
 
 
 def _dask_worker(*words: str) -> subprocess.Popen[bytes]:
-    threads = ["--nthreads", str(usable_processors()), "--no-nanny", "--local-directory", os.getcwd()]
+    threads = ["--nthreads", str(usable_processors()), "--no-nanny", "--local-directory", str(Path.cwd())]
     return _dask("dask_worker", "--scheduler-file", "scheduler.json", *threads, *words)
 
 
@@ -171,7 +170,7 @@ def test_small_images_are_done_side_by_side_and_a_bad_one_is_told(model: Path) -
 
 
 def test_an_address_without_a_scheduler_is_refused(model: Path) -> None:
-    with pytest.raises(UsageError, match="no Dask scheduler answers at tcp://127.0.0.1:9"):
+    with pytest.raises(UsageError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9"):
         infer([_slide("a.tif", 64, 64)], settings=InferSettings(model=model, scheduler="tcp://127.0.0.1:9"))
     assert not Path("masks").exists()
 
