@@ -153,9 +153,11 @@ def infer(
 def _finished(finder: Finder, settings: InferSettings) -> Iterator[FinishedPlanes]:
     """Open the journal of the folder, with all that the results of this run depend on."""
     facts = finder.facts()
+    calibration = facts.get("calibration")
     header = {
         "run": finder.as_record(),
         "engine": {key: facts[key] for key in ("device", "engine", "precision", "stitch")},
+        **({"int8_network": calibration["network_sha256"]} if calibration else {}),
         "settings": {key: value for key, value in settings.as_json().items() if key not in _NO_RESULT},
         "cellmonai": version("cellmonai"),
     }

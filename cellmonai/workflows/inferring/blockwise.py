@@ -12,6 +12,7 @@ from cellmonai.images.budget import available_memory
 from cellmonai.inference.blocks import Blocks, WindowLimits, make_blocks
 from cellmonai.inference.windows import smallest_window
 from cellmonai.workflows.inferring.failures import amount, nothing_worked
+from cellmonai.workflows.inferring.int8 import calibration_on
 from cellmonai.workflows.inferring.jobs import IMAGE_FAILURES, ImageJob, Survey
 from cellmonai.workflows.inferring.plane import BlockFinding, infer_plane, work_folder
 from cellmonai.workflows.inferring.runners import make_runner
@@ -48,7 +49,8 @@ class BlockByBlock:
     def prepare(self, seen: Survey, reporter: Reporter) -> list[ImageJob]:
         """Make the network ready, cut every plane before the first is done, and say what it will take."""
         digest = sha256_of(self._chosen.path)
-        runner = make_runner(self._chosen, digest, self._settings, reporter)
+        calibrate = calibration_on(seen.jobs, self._chosen, self._settings, reporter, budget=self._budget)
+        runner = make_runner(self._chosen, digest, self._settings, reporter, calibrate)
         self._finding = BlockFinding(runner, self._chosen, digest, self._settings)
         for job in seen.jobs:
             if str(job.path) not in seen.failures:

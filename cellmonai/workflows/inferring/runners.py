@@ -10,18 +10,27 @@ from cellmonai.core.errors import UsageError
 
 if TYPE_CHECKING:
     from cellmonai.core.progress import Reporter
+    from cellmonai.inference.openvino_runner import Calibrate
     from cellmonai.inference.runner import Runner
     from cellmonai.workflows.inferring.model import ChosenModel
     from cellmonai.workflows.inferring.settings import InferSettings
 
 
-def make_runner(model: ChosenModel, sha256: str, settings: InferSettings, reporter: Reporter) -> Runner:
+def make_runner(
+    model: ChosenModel, sha256: str, settings: InferSettings, reporter: Reporter, calibrate: Calibrate | None = None
+) -> Runner:
     """Make a model ready to run, once for every window, or several times where views or dropout are averaged.
+
+    Parameters
+    ----------
+    sha256 : digest of the model's file
+    calibrate : see `openvino_runner`
 
     Raises
     ------
     UsageError
-        The device, engine or precision is not there, or the network has no dropout.
+        The device, engine or precision is not there, or the network has no dropout; a calibration is needed for int8,
+        and there is none to be had.
     InputError
         The model cannot be read.
     """
@@ -31,7 +40,7 @@ def make_runner(model: ChosenModel, sha256: str, settings: InferSettings, report
         return dropout_runner(
             model.path, device=settings.device, precision=settings.precision, samples=settings.mc_dropout
         )
-    runner = _plain_runner(model, sha256, settings, reporter)
+    runner = _plain_runner(model, sha256, settings, reporter, calibrate)
     if settings.tta == "none":
         return runner
     from cellmonai.inference.spread import SPREAD
@@ -42,7 +51,9 @@ def make_runner(model: ChosenModel, sha256: str, settings: InferSettings, report
     return replace(runner, engine=engine, activation=activation, names=(*runner.names, SPREAD))
 
 
-def _plain_runner(model: ChosenModel, sha256: str, settings: InferSettings, reporter: Reporter) -> Runner:
+def _plain_runner(
+    model: ChosenModel, sha256: str, settings: InferSettings, reporter: Reporter, calibrate: Calibrate | None
+) -> Runner:
     require_device_name(settings.device)
     on_cpu = None if settings.engine == "torch" else _why_cpu(settings)
     if on_cpu is not None:
@@ -50,7 +61,13 @@ def _plain_runner(model: ChosenModel, sha256: str, settings: InferSettings, repo
             from cellmonai.inference.openvino_runner import openvino_runner
 
             return openvino_runner(
-                model.path, model.card, sha256, precision=settings.precision, reason=on_cpu, tell=reporter.note
+                model.path,
+                model.card,
+                sha256,
+                precision=settings.precision,
+                reason=on_cpu,
+                tell=reporter.note,
+                calibrate=calibrate,
             )
         except UsageError as error:
             if settings.engine == "openvino" or settings.precision != "auto":
@@ -69,7 +86,7 @@ def _why_cpu(settings: InferSettings) -> str | None:
         if settings.engine == "openvino":
             raise UsageError("OpenVINO runs on the CPU", where="--engine openvino", cure="leave --device out")
         return None
-    if settings.engine == "openvino":
+    if settings.engine == "openvino" or settings.precision == "int8":
         return "OpenVINO runs there"
     if (reason := why_no_gpu()) is not None:
         return reason
