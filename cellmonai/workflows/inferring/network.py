@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from cellmonai.core.errors import UsageError
+from cellmonai.inference.int8_difference import Int8Difference
 from cellmonai.workflows.inferring.blockwise import BlockByBlock
 from cellmonai.workflows.inferring.failures import amount
+from cellmonai.workflows.inferring.int8 import refuse_beside_int8
 from cellmonai.workflows.inferring.model import choose_model, pixel_size_differs
 from cellmonai.workflows.inferring.pictures import require_maps_for_pictures
 from cellmonai.workflows.inferring.settings import EXPLANATIONS
@@ -69,6 +71,7 @@ class NetworkFinder:
         self._chosen = choose_model(settings.model, threshold=settings.threshold)
         require_maps_for_pictures(self._chosen.card, settings)
         blockwise = _is_blockwise(self._chosen.card, settings)
+        refuse_beside_int8(settings, blockwise=blockwise)
         if (settings.tta != "none" or settings.mc_dropout) and not blockwise:
             raise UsageError(
                 "views and passes are averaged only where windows equal the whole image",
@@ -136,7 +139,9 @@ class NetworkFinder:
         self._way.close()
 
     def warn(self, done: Sequence[ImageDone], reporter: Reporter) -> None:
-        """Warn of images with other pixels than the model was trained on, of seams, and of blocks done again."""
+        """Warn of images with other pixels than the model was trained on, seams, blocks done again, and int8."""
+        if (said := self._way.facts().get("calibration")) and (difference := Int8Difference(**said)).is_large:
+            reporter.warn("int8", f"{difference.sentence}; leave --precision out to count as the model was trained")
         for image in done:
             if image.damaged_blocks:
                 what = f"{amount(image.damaged_blocks, 'block')} of an earlier run had been damaged and were done again"
