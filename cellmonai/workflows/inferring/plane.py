@@ -15,11 +15,13 @@ from cellmonai.images.block_store import PlaneStore, is_unfinished
 from cellmonai.images.maps import open_maps
 from cellmonai.images.normalise import Scaling
 from cellmonai.images.write import write_png
+from cellmonai.inference.blended_blocks import BlendedBlocks
 from cellmonai.inference.blocks import blocks_between
 from cellmonai.inference.seam_proof import Again, Written, prove_seams
 from cellmonai.inference.streaming import Streaming
 from cellmonai.inference.windows import Box
 from cellmonai.instances.find import foreground
+from cellmonai.workflows.inferring import blended_plane
 from cellmonai.workflows.inferring.background import is_background
 from cellmonai.workflows.inferring.image import ImageDone
 from cellmonai.workflows.inferring.plane_reader import PlaneReader, open_plane
@@ -40,6 +42,8 @@ if TYPE_CHECKING:
     from cellmonai.workflows.inferring.model import ChosenModel
     from cellmonai.workflows.inferring.settings import InferSettings
 
+    AnyBlocks = Blocks | BlendedBlocks
+
 _STEP = {"float16": 2.0**-11, "uint8": 1 / 255}
 
 
@@ -53,7 +57,7 @@ class BlockFinding:
     settings: InferSettings
 
 
-def infer_plane(job: ImageJob, finding: BlockFinding, blocks: Blocks, advance: Callable[[float], None]) -> ImageDone:
+def infer_plane(job: ImageJob, finding: BlockFinding, blocks: AnyBlocks, advance: Callable[[float], None]) -> ImageDone:
     """Do one plane and write its files, or go on with what a killed run left of it.
 
     Parameters
@@ -129,10 +133,12 @@ def _scaling(plane: PlaneReader, begun: Mapping[str, Any] | None, digest: str, c
     return plane.scaling(card.normalisation)
 
 
-def _as_begun(begun: Mapping[str, Any] | None, blocks: Blocks, job: ImageJob, card: ModelCard) -> Blocks:
+def _as_begun(begun: Mapping[str, Any] | None, blocks: AnyBlocks, job: ImageJob, card: ModelCard) -> AnyBlocks:
     """Cut as the unfinished run did, since another memory or machine would cut otherwise and give other last bits."""
     if begun is None:
         return blocks
+    if isinstance(blocks, BlendedBlocks):
+        return blended_plane.as_begun(begun, blocks, card.divisor)
     try:
         rows, columns = (tuple(int(end) for end in ends) for ends in begun["cuts"])
         return blocks_between(
@@ -142,7 +148,7 @@ def _as_begun(begun: Mapping[str, Any] | None, blocks: Blocks, job: ImageJob, ca
         return blocks
 
 
-def _header(job: ImageJob, finding: BlockFinding, digest: str, scaling: Scaling, blocks: Blocks) -> dict[str, Any]:
+def _header(job: ImageJob, finding: BlockFinding, digest: str, scaling: Scaling, blocks: AnyBlocks) -> dict[str, Any]:
     settings, facts = finding.settings, finding.runner.facts()
     return {
         "image": digest,
@@ -161,16 +167,22 @@ def _header(job: ImageJob, finding: BlockFinding, digest: str, scaling: Scaling,
         "um_per_px": settings.um_per_px,
         "skip_background": settings.skip_background,
         "scaling": {"offset": list(scaling.offset), "scale": list(scaling.scale), "clip": scaling.clip},
-        "cuts": [list(ends) for ends in blocks.cuts],
+        **_stitch_facts(blocks),
         "cellmonai": version("cellmonai"),
     }
+
+
+def _stitch_facts(blocks: AnyBlocks) -> dict[str, Any]:
+    if isinstance(blocks, BlendedBlocks):
+        return blended_plane.stitch_facts(blocks)
+    return {"stitch": "exact", "cuts": [list(ends) for ends in blocks.cuts]}
 
 
 def _stream(
     plane: PlaneReader,
     store: PlaneStore,
     finding: BlockFinding,
-    blocks: Blocks,
+    blocks: AnyBlocks,
     scaling: Scaling,
     advance: Callable[[float], None],
 ) -> Streamed:
@@ -186,6 +198,9 @@ def _stream(
     done = {Box(*region) for region in store.done}
     for box in done:
         advance(box.shape[0] * box.shape[1])
+    if isinstance(blocks, BlendedBlocks):
+        blended = blended_plane.streaming_of(finding, lambda box: plane.scaled(box, scaling), write)
+        return blended.over(blocks, done=done, after_window=advance)
     streaming = Streaming(
         finding.runner.run,
         lambda box: plane.scaled(box, scaling),
@@ -197,7 +212,9 @@ def _stream(
     return streaming.over(blocks, done=done, after_window=advance)
 
 
-def _proof(plane: PlaneReader, store: PlaneStore, finding: BlockFinding, blocks: Blocks, scaling: Scaling) -> SeamProof:
+def _proof(
+    plane: PlaneReader, store: PlaneStore, finding: BlockFinding, blocks: AnyBlocks, scaling: Scaling
+) -> SeamProof:
     card, runner = finding.model.card, finding.runner
     stored, mask = open_maps(store.folder / MAPS), store.mask_rows()
 
@@ -217,6 +234,8 @@ def _proof(plane: PlaneReader, store: PlaneStore, finding: BlockFinding, blocks:
         card.radius_px,
         card.divisor,
     )
+    if isinstance(blocks, BlendedBlocks):
+        return blended_plane.measured(finding, blocks, written, again)
     return prove_seams(
         blocks,
         written,

@@ -1,0 +1,87 @@
+"""What a plane of overlapping windows has of its own: how it is cut, streamed and measured."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from cellmonai.inference.blended_blocks import BlendedBlocks, blended_between
+from cellmonai.inference.blended_seams import measure_seams
+from cellmonai.inference.blended_streaming import BlendedStreaming
+from cellmonai.workflows.inferring.background import is_background
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from cellmonai.inference.canvas import Averaged
+    from cellmonai.inference.seam_proof import Again, SeamProof, Written
+    from cellmonai.inference.stitch import Read
+    from cellmonai.inference.streaming import WriteBlock
+    from cellmonai.workflows.inferring.plane import BlockFinding
+    from cellmonai.workflows.inferring.settings import InferSettings
+
+
+def stitch_facts(blocks: BlendedBlocks) -> dict[str, Any]:
+    """Give what the journal says of how a plane is cut."""
+    return {
+        "stitch": blocks.grid.stitch,
+        "window": list(blocks.grid.side),
+        "cuts": [list(ends) for ends in blocks.cuts],
+    }
+
+
+def as_begun(begun: Mapping[str, Any], blocks: BlendedBlocks, divisor: int) -> BlendedBlocks:
+    """Cut as the unfinished run did, with the windows that it had; where it was of another stitch, as planned now."""
+    grid = blocks.grid
+    if begun.get("stitch") != grid.stitch:
+        return blocks
+    try:
+        rows, columns = (tuple(int(end) for end in ends) for ends in begun["cuts"])
+        height, width = (int(length) for length in begun["window"])
+        found = blended_between((rows, columns), grid.shape, stitch=grid.stitch, side=(height, width), divisor=divisor)
+    except (KeyError, TypeError, ValueError):  # of another image or model, which the store tells with the difference
+        return blocks
+    # what may be kept was reckoned for the windows of now
+    return replace(found, kept=blocks.kept if found.grid == grid else 0)
+
+
+def streaming_of(finding: BlockFinding, read: Read, write: WriteBlock) -> BlendedStreaming:
+    """Give how the windows of a plane are run and put together."""
+    return BlendedStreaming(
+        finding.runner.run,
+        read,
+        write,
+        finding.runner.activation,
+        _leaves_out(finding.settings),
+        finding.runner.by_place,
+        averaged=averaged(finding.settings),
+        foreground=finding.runner.names.index("foreground"),
+    )
+
+
+def measured(finding: BlockFinding, blocks: BlendedBlocks, written: Written, again: Again) -> SeamProof:
+    """Run windows between those of the grid, and tell how far they differ from what was written."""
+    return measure_seams(
+        blocks.grid,
+        written,
+        again,
+        foreground_map=finding.runner.names.index("foreground"),
+        threshold=finding.model.point.threshold,
+        is_background=_leaves_out(finding.settings),
+    )
+
+
+def averaged(settings: InferSettings) -> Averaged:
+    """Say what is averaged where windows overlap.
+
+    Views and passes of dropout are averaged as probabilities within each window, and their spread is none of a logit:
+    averaging logits of averages would let one window that is certain outvote the others again.
+    """
+    return "probabilities" if settings.tta != "none" or settings.mc_dropout else "logits"
+
+
+def _leaves_out(settings: InferSettings) -> Callable[[NDArray[np.float32]], bool] | None:
+    return is_background if settings.skip_background else None
