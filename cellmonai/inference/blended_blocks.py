@@ -140,7 +140,7 @@ def make_blended_blocks(shape: tuple[int, int], rules: Rules, costs: BlockCosts)
             cuts = _cuts(grid, costs, roomy=roomy)
             if cuts is not None:
                 return _with_kept(_blocks(grid, cuts), costs)
-    raise _too_large(grids[-1], costs, fixed=len(grids) == 1)
+    raise _too_large(grids[-1], costs, rules)
 
 
 def blended_between(
@@ -176,9 +176,13 @@ def shared(block: Block, following: Block) -> tuple[Box, ...]:
 
 
 def _windows(shape: tuple[int, int], rules: Rules) -> Iterator[int]:
-    """Give the longest sides that windows may have, the longest first; results depend on it, so a wish is kept."""
+    """Give the longest sides that windows may have, the longest first.
+
+    Only what `auto` chose gives way to the memory: a wish is kept, tiles of the minimum have the published side, and
+    `exact` is a single window here.
+    """
     longest = longest_window(shape, rules)
-    if rules.window is not None or rules.stitch == "minimum":
+    if rules.window is not None or rules.stitch in {"minimum", "exact"}:
         yield longest
         return
     yield from range(longest, min(longest, rules.smallest) - 1, -rules.divisor)
@@ -262,15 +266,16 @@ def _with_kept(blocks: BlendedBlocks, costs: BlockCosts) -> BlendedBlocks:
     return replace(blocks, kept=min(useful, int(left / (blocks.grid.px * costs.kept))))
 
 
-def _too_large(grid: Grid, costs: BlockCosts, *, fixed: bool) -> MemoryBudgetError:
+def _too_large(grid: Grid, costs: BlockCosts, rules: Rules) -> MemoryBudgetError:
     what = f"a window of {grid.side[1]} x {grid.side[0]} px"
-    cure = "raise --memory" + (" or give a smaller --window" if fixed else "")
+    smaller = "use --stitch gaussian" if rules.stitch == "exact" else "give a smaller --window"
     if grid.px > costs.most_window_px:
-        return MemoryBudgetError(f"the device has too little memory for {what}", cure="give a smaller --window")
+        return MemoryBudgetError(f"the device has too little memory for {what}", cure=smaller)
     block_px = min(CHUNK, grid.shape[0]) * min(CHUNK, grid.shape[1])
     least = round(grid.px * costs.window + block_px * costs.block)
+    is_least = rules.window is None and rules.stitch in {"gaussian", "constant"}
     return MemoryBudgetError(
         f"{what} and its share of the maps need {readable_bytes(least)}, and "
         f"{readable_bytes(max(round(costs.budget), 0))} are left of the memory budget",
-        cure=cure,
+        cure="raise --memory" if is_least else f"raise --memory or {smaller}",
     )

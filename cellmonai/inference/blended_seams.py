@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 AVERAGING_LEAVES = 0.05
 """The largest difference of a probability that averaging should leave where windows meet."""
 
-_SIDE_PX = 128
+_MIDDLE_PX = 128
 
 
 def measure_seams(
@@ -76,15 +76,19 @@ def windows_between(grid: Grid, divisor: int) -> list[tuple[Box, Box]]:
 
 
 def _along(starts: tuple[int, ...], side: int, length: int, divisor: int) -> list[tuple[int, int, int]]:
-    """Give the first px of windows along one side of an image, and begin and end of the boxes in their middle."""
-    half = min(_SIDE_PX, max(side // 4, 2)) // 2
+    """Give the first px of windows along one side of an image, and begin and end of the boxes in their middle.
+
+    A box holds all that two windows share: averages are worst where one of them ends, and may be good between.
+    """
     pairs = list(pairwise(starts))
     # the last window ends where the image does and may lie almost upon the one before, without anything between them
     apart = [(before, after) for before, after in pairs if after - before >= side // 2] or pairs
-    middles = [(before + side + after) // 2 for before, after in apart]
-    chosen = sorted({middles[0], middles[len(middles) // 2], middles[-1]}) if middles else [min(side, length) // 2]
+    places = [((before + side + after) // 2, before + side - after) for before, after in apart]
+    if not places:  # this side is not cut: its middle will do
+        places = [(min(side, length) // 2, _MIDDLE_PX)]
     found = []
-    for middle in chosen:
+    for middle, common in sorted({places[0], places[len(places) // 2], places[-1]}):
         first = min(max(middle - side // 2, 0) // divisor * divisor, starts[-1])
+        half = max(min(common, side // 2) // 2, 1)
         found.append((first, max(middle - half, 0), min(middle + half, length, first + side)))
     return [(first, begin, end) for first, begin, end in found if begin < end]

@@ -69,18 +69,21 @@ def _chunks(length: int, every: int) -> tuple[int, ...]:
 
 
 def _blocks(
-    shape: tuple[int, int], window: int, stitch: Any = "gaussian", *, every: int = 1, kept: int = 0
+    shape: tuple[int, int], window: int, stitch: str = "gaussian", *, every: int = 1, kept: int = 0
 ) -> BlendedBlocks:
     side = (window, window)
     if stitch != "minimum":
         side = make_blending(shape, window=window, divisor=DIVISOR).side
     cuts = (_chunks(shape[0], every), _chunks(shape[1], every))
-    blocks = blended_between(cuts, shape, stitch=stitch, side=side, divisor=DIVISOR)
+    blocks = blended_between(cuts, shape, stitch=stitch, side=side, divisor=DIVISOR)  # type: ignore[arg-type] # one of them
     return BlendedBlocks(blocks.blocks, blocks.grid, blocks.cuts, kept)
 
 
 def _streamed(
-    engine: TorchEngine, image: NDArray[np.float32], blocks: BlendedBlocks, **wishes: Any
+    engine: TorchEngine,
+    image: NDArray[np.float32],
+    blocks: BlendedBlocks,
+    **wishes: Any,  # noqa: ANN401 - of BlendedStreaming
 ) -> tuple[NDArray[np.float32], Streamed]:
     outputs = engine.run(np.zeros((1, image.shape[0], 16, 16), np.float32)).shape[1]
     maps = np.full((outputs, *image.shape[1:]), np.nan, np.float32)
@@ -233,7 +236,7 @@ def test_probabilities_of_windows_are_averaged_where_asked_for() -> None:
 
 @pytest.mark.parametrize("where", ["read", "write"])
 def test_what_fails_beside_the_network_ends_the_run(where: str) -> None:
-    def fail(*_: object) -> Any:
+    def fail(*_: object) -> Any:  # noqa: ANN401 - never returns
         raise OSError("the disk is gone")
 
     def read(box: Box) -> NDArray[np.float32]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from cellmonai.inference.seam_proof import Again, SeamProof, Written
     from cellmonai.inference.stitch import Read
     from cellmonai.inference.streaming import WriteBlock
-    from cellmonai.workflows.inferring.plane import BlockFinding
+    from cellmonai.workflows.inferring.plane import AnyBlocks, BlockFinding
     from cellmonai.workflows.inferring.settings import InferSettings
 
 
@@ -33,8 +33,12 @@ def stitch_facts(blocks: BlendedBlocks) -> dict[str, Any]:
     }
 
 
-def as_begun(begun: Mapping[str, Any], blocks: BlendedBlocks, divisor: int) -> BlendedBlocks:
-    """Cut as the unfinished run did, with the windows that it had; where it was of another stitch, as planned now."""
+def as_begun(begun: Mapping[str, Any], blocks: BlendedBlocks, *, divisor: int, overwrite: bool) -> BlendedBlocks:
+    """Cut as the unfinished run did, with the windows that it had, as far as it can be continued.
+
+    A run of another stitch is not, which the store tells with the difference; nor is one of other windows where
+    `overwrite` lets it give way.
+    """
     grid = blocks.grid
     if begun.get("stitch") != grid.stitch:
         return blocks
@@ -44,8 +48,16 @@ def as_begun(begun: Mapping[str, Any], blocks: BlendedBlocks, divisor: int) -> B
         found = blended_between((rows, columns), grid.shape, stitch=grid.stitch, side=(height, width), divisor=divisor)
     except (KeyError, TypeError, ValueError):  # of another image or model, which the store tells with the difference
         return blocks
-    # what may be kept was reckoned for the windows of now
-    return replace(found, kept=blocks.kept if found.grid == grid else 0)
+    if found.grid == grid:
+        return replace(found, kept=blocks.kept)
+    return blocks if overwrite else found  # nothing is kept: what may be was reckoned for the windows of now
+
+
+def begun_window(planned: AnyBlocks, taken: AnyBlocks) -> tuple[int, int] | None:
+    """Give the (Y, X) of windows that an unfinished run had and that were kept, where others were planned, in px."""
+    if isinstance(planned, BlendedBlocks) and isinstance(taken, BlendedBlocks) and planned.grid != taken.grid:
+        return taken.grid.side
+    return None
 
 
 def streaming_of(finding: BlockFinding, read: Read, write: WriteBlock) -> BlendedStreaming:

@@ -10,7 +10,7 @@ from cellmonai.workflows.inferring.blockwise import BlockByBlock
 from cellmonai.workflows.inferring.failures import amount
 from cellmonai.workflows.inferring.model import choose_model, pixel_size_differs
 from cellmonai.workflows.inferring.pictures import require_maps_for_pictures
-from cellmonai.workflows.inferring.seam_words import seams_warning
+from cellmonai.workflows.inferring.seam_words import begun_window_warning, seams_warning
 from cellmonai.workflows.inferring.settings import EXPLANATIONS
 from cellmonai.workflows.inferring.whole import WholeImages
 
@@ -105,11 +105,13 @@ class NetworkFinder:
         return self._way.find(job, advance)
 
     def warn(self, done: Sequence[ImageDone], reporter: Reporter) -> None:
-        """Warn of images with other pixels than the model was trained on, of seams, and of blocks done again."""
+        """Warn of images with other pixels than the model was trained on, of seams, and of what an earlier run left."""
         for image in done:
             if image.damaged_blocks:
                 what = f"{amount(image.damaged_blocks, 'block')} of an earlier run had been damaged and were done again"
                 reporter.warn("damaged_blocks", what, str(image.job.path))
+            if image.begun_window is not None:
+                reporter.warn("window", begun_window_warning(image.begun_window), str(image.job.path))
             if image.seams and not image.seams["holds"]:
                 exact = self._chosen.card.tile_exact
                 what = seams_warning(image.seams, stitch=self.facts()["stitch"], tile_exact=exact)

@@ -79,7 +79,7 @@ def infer_plane(job: ImageJob, finding: BlockFinding, blocks: AnyBlocks, advance
         begun = _begun(work)
         digest = plane.source.fingerprint
         scaling = _scaling(plane, begun, digest, card)
-        blocks = _as_begun(begun, blocks, job, card)
+        planned, blocks = blocks, _as_begun(begun, blocks, job, finding)
         header = _header(job, finding, digest, scaling, blocks)
         with PlaneStore.open_or_create(
             work,
@@ -109,6 +109,7 @@ def infer_plane(job: ImageJob, finding: BlockFinding, blocks: AnyBlocks, advance
         resumed_blocks=resumed,
         damaged_blocks=damaged,
         seams=proof.as_json(),
+        begun_window=blended_plane.begun_window(planned, blocks),
     )
 
 
@@ -133,12 +134,13 @@ def _scaling(plane: PlaneReader, begun: Mapping[str, Any] | None, digest: str, c
     return plane.scaling(card.normalisation)
 
 
-def _as_begun(begun: Mapping[str, Any] | None, blocks: AnyBlocks, job: ImageJob, card: ModelCard) -> AnyBlocks:
+def _as_begun(begun: Mapping[str, Any] | None, blocks: AnyBlocks, job: ImageJob, finding: BlockFinding) -> AnyBlocks:
     """Cut as the unfinished run did, since another memory or machine would cut otherwise and give other last bits."""
     if begun is None:
         return blocks
+    card = finding.model.card
     if isinstance(blocks, BlendedBlocks):
-        return blended_plane.as_begun(begun, blocks, card.divisor)
+        return blended_plane.as_begun(begun, blocks, divisor=card.divisor, overwrite=finding.settings.overwrite)
     try:
         rows, columns = (tuple(int(end) for end in ends) for ends in begun["cuts"])
         return blocks_between(

@@ -24,6 +24,14 @@ def blended_warning(stitch: str, *, tile_exact: bool) -> str:
     )
 
 
+def begun_window_warning(side: tuple[int, int]) -> str:
+    """Say that an unfinished run was continued with its own windows, on which averages depend."""
+    return (
+        f"the unfinished run that was continued had windows of {side[1]} x {side[0]} px, which were kept; --overwrite "
+        "starts anew with those of now"
+    )
+
+
 def seams_warning(found: Mapping[str, Any], *, stitch: str, tile_exact: bool) -> str:
     """Say by how much windows that were run again differ, and what to do about it."""
     where = "windows that were run again elsewhere" if stitch == "exact" else "windows that lie between those used"
