@@ -117,7 +117,19 @@ def infer(
         bool, typer.Option("--skip-background", help="Leave out windows without structure; they are counted.")
     ] = False,
     memory: Annotated[
-        str | None, typer.Option(metavar="SIZE", help="Memory to use, as 2GiB. [default: half of the free]")
+        str | None,
+        typer.Option(metavar="SIZE", help="Memory to use, as 2GiB; of each worker. [default: half of the free]"),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Share the work between N processes of this machine (Dask).")
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Have the workers of a Dask scheduler do it, as tcp://10.0.0.1:8786."),
+    ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(metavar="I/N", help="Do the I-th of N parts of the images, as 3/16: for array jobs on a cluster."),
     ] = None,
     threshold: Annotated[
         float | None,
@@ -152,7 +164,7 @@ def infer(
     from cellmonai.core.units import parse_bytes
     from cellmonai.instances.classical.catalogue import parse_parameters
     from cellmonai.workflows.infer import infer as infer_images
-    from cellmonai.workflows.inferring.settings import InferSettings, parse_pixel
+    from cellmonai.workflows.inferring.settings import InferSettings, parse_pixel, parse_shard
 
     settings = InferSettings(
         model=model,
@@ -169,6 +181,9 @@ def infer(
         um_per_px=um_per_px,
         skip_background=skip_background,
         memory=None if memory is None else parse_bytes(memory),
+        workers=workers,
+        scheduler=scheduler,
+        shard=None if shard is None else parse_shard(shard),
         threshold=threshold,
         channels=tuple(channel or ()),
         invert=invert,
@@ -218,5 +233,5 @@ def _fail_when_partial(result: InferResult) -> None:
         everything = failed + len({image.job.path for image in result.images})
         raise PartialFailureError(
             f"{failed} of {everything} images failed, the others are done; the first: {reason.rstrip('.')}",
-            cure=f"all are listed in {result.output / 'run.json'}",
+            cure=f"all are listed in {result.record}",
         )

@@ -20,11 +20,17 @@ _HELD = {errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK}
 
 
 @contextmanager
-def folder_lock(folder: Path) -> Iterator[bool]:
+def folder_lock(folder: Path, *, name: str = LOCK_NAME, shared: bool = False, wait: bool = False) -> Iterator[bool]:
     """Hold the lock of an output folder, which is made when missing, while the block runs.
 
     A folder that was made for the block and is still empty at its end is taken away again. The block is told whether
     the lock is held: on a file system that has no locks it is not, and other runs may be at work.
+
+    Parameters
+    ----------
+    name : of the file that is locked
+    shared : together with others who ask for it so, but not beside one who holds it alone; Windows has no such locks
+    wait : until it is free, instead of raising LockedError
 
     Raises
     ------
@@ -35,11 +41,11 @@ def folder_lock(folder: Path) -> Iterator[bool]:
     """
     made = [path for path in (folder, folder.parent) if not path.exists()]
     require_writable(folder)
-    path = folder / LOCK_NAME
+    path = folder / name
     descriptor = os.open(path, os.O_CREAT | os.O_RDWR | getattr(os, "O_NOFOLLOW", 0), 0o666)
     try:
         try:
-            _lock(descriptor)
+            _lock(descriptor, shared=shared, wait=wait)
         except OSError as error:
             if error.errno not in _HELD:  # this file system has no locks: better to work than to refuse all work
                 yield False
@@ -62,12 +68,13 @@ def _remove_if_empty(folder: Path, made: list[Path]) -> None:
                 path.rmdir()
 
 
-def _lock(descriptor: int) -> None:
+def _lock(descriptor: int, *, shared: bool, wait: bool) -> None:
     if sys.platform == "win32":
         import msvcrt
 
-        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        if not shared:
+            msvcrt.locking(descriptor, msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
     else:
         import fcntl
 
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))

@@ -11,14 +11,12 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
-
 from cellmonai.core.errors import OutputError
 from cellmonai.core.files import not_writable
 from cellmonai.core.journal import AGAIN, CANNOT_CONTINUE
 from cellmonai.core.many_files import sync_all, write_files
-from cellmonai.images.bits import packed
-from cellmonai.images.block_files import MAPS, MASKS, sum_of_bytes
+from cellmonai.images.block_encode import encode_block, encode_skipped
+from cellmonai.images.block_files import MAPS, MASKS
 from cellmonai.images.block_finish import Finish
 from cellmonai.images.block_masks import BlockMaskRows
 from cellmonai.images.block_open import begin, is_unfinished, take_up
@@ -29,9 +27,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from cellmonai.core.units import PixelSize
+    from cellmonai.images.block_encode import EncodedBlock
     from cellmonai.images.block_open import Opened
     from cellmonai.images.map_encoding import MapsType
     from cellmonai.images.source import Region
@@ -174,35 +174,26 @@ class PlaneStore:
         ValueError
             Box, maps and mask do not fit the plane or each other, or the block is there already.
         """
-        if mask.dtype != np.bool_ or mask.shape != (box[2] - box[0], box[3] - box[1]):
-            raise ValueError(f"mask is {mask.dtype} {mask.shape}, expected bool and the size of {box}")
-        self._put(box, maps, mask)
+        self.put(encode_block(self._encoder, box, maps, mask))
 
     def skip(self, box: Region) -> None:
         """Record a block without signal: its maps and mask are zero; errors are those of `write`."""
-        shape = (len(self.plane.names), box[2] - box[0], box[3] - box[1])
-        self._put(box, np.broadcast_to(np.float32(0), shape), None)
+        self.put(encode_skipped(self._encoder, box))
 
-    def _put(self, box: Region, maps: NDArray[np.float32], mask: NDArray[np.bool_] | None) -> None:
+    def put(self, block: EncodedBlock) -> None:
+        """Write a block that was encoded, here or in another process; errors are those of `write`."""
+        box = block.record.box
         cells = chunk_cells(box)
         if not is_whole_chunks(box, self.plane.shape) or not self._cells.isdisjoint(cells):
             raise ValueError(f"block {box} is no free part of whole chunks of a plane of {self.plane.shape}")
-        chunks = self._encoder.chunks(box, maps)
-        bits = None if mask is None else packed(mask)
-        record = BlockRecord(
-            box,
-            sum_of_bytes(chunks.values()),
-            None if bits is None else sum_of_bytes([bits]),
-            0 if mask is None else int(np.count_nonzero(mask)),
-        )
         try:
-            self._unsynced += write_files(self.folder / MAPS, chunks)
-            if bits is not None:
-                self._unsynced += write_files(self.folder / MASKS, {record.mask_name: bits})
+            self._unsynced += write_files(self.folder / MAPS, block.chunks)
+            if block.bits is not None:
+                self._unsynced += write_files(self.folder / MASKS, {block.record.mask_name: block.bits})
         except OSError as error:
             raise not_writable(self.folder, error, cure=AGAIN) from error
         self._cells.update(cells)
-        self._waiting.append(record)
+        self._waiting.append(block.record)
         if len(self._waiting) >= GROUP_BLOCKS or time.monotonic() - self._last_round >= GROUP_SECONDS:
             self.commit()
 

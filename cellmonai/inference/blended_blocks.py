@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from cellmonai.core.errors import MemoryBudgetError
 from cellmonai.core.units import readable_bytes
-from cellmonai.inference.blocks import CHUNK, Block
+from cellmonai.inference.blocks import CHUNK, Block, Blocks
 from cellmonai.inference.plan import longest_window, require_windows
 from cellmonai.inference.tiling import tile_starts
 from cellmonai.inference.windows import Box, Window, blended_starts, make_blending, padded_shape, round_up
@@ -102,6 +102,10 @@ class BlendedBlocks:
     def largest_block_px(self) -> int:
         """Pixels of the largest block."""
         return max(block.box.shape[0] * block.box.shape[1] for block in self.blocks)
+
+
+AnyBlocks = Blocks | BlendedBlocks
+"""How a plane is cut: with windows that equal one pass over it, or with windows that overlap."""
 
 
 @dataclass(frozen=True, slots=True)

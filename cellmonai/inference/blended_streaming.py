@@ -100,9 +100,9 @@ class BlendedStreaming:
     ) -> dict[Box, NDArray[Any] | None]:
         """Put the windows of a block into its canvas; gives the results that are kept for the next."""
         keeping: dict[Box, NDArray[Any] | None] = {}
-        rows, columns = step.block.box.shape
+        box, (rows, columns) = step.block.box, step.block.box.shape
         for window in step.block.windows:
-            logits = kept[window.read] if window.read in kept else self._logits(next(pixels), window, counts)
+            logits = kept[window.read] if window.read in kept else self._logits(next(pixels), window, box, counts)
             if window.read in step.keep:
                 keeping[window.read] = logits
             if logits is not None:
@@ -110,14 +110,16 @@ class BlendedStreaming:
             after_window(rows * columns / len(step.block.windows))
         return keeping
 
-    def _logits(self, pixels: NDArray[np.float32], window: Window, counts: Streamed) -> NDArray[Any] | None:
+    def _logits(self, pixels: NDArray[np.float32], window: Window, box: Box, counts: Streamed) -> NDArray[Any] | None:
+        # of the blocks that carry a window one tells of it, so that what was saved does not depend on the cuts
+        is_home = box.row0 <= window.read.row0 < box.row1 and box.col0 <= window.read.col0 < box.col1
         if self.is_background is not None and self.is_background(pixels):
-            counts.skipped += 1
+            counts.skipped += is_home
             return None
         values = None if self.by_place else flat_values(pixels)
         key = None if values is None else (*values, window.read.shape)
         if key is not None and key in self._flat:
-            counts.repeated += 1
+            counts.repeated += is_home
             return self._flat[key]
         counts.run += 1
         logits: NDArray[Any] = self.run(repeated_edge(pixels, window.pad)[None], (window.read.row0, window.read.col0))[

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from cellmonai.core.errors import MemoryBudgetError, UsageError
+from cellmonai.core.processors import usable_processors
 from cellmonai.inference.openvino_library import WHERE, core, version
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class OpenVinoEngine:
     Notes
     -----
     The precision is always pinned, because OpenVINO would choose bf16 by itself where a CPU has it. On one kind of CPU
-    the results are the same bits for any number of threads.
+    the same number of threads gives the same bits; with another number the last ones differ for some shapes of window.
     """
 
     name = "openvino"
@@ -136,11 +136,6 @@ def openvino_precisions() -> tuple[OpenVinoPrecision, ...]:
     has = core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     half: tuple[OpenVinoPrecision, ...] = ("bf16",) if "BF16" in has else ()
     return ("f32", *half, *(("int8",) if "INT8" in has else ()))
-
-
-def usable_processors() -> int:
-    """Count the processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def engine_options(precision: OpenVinoPrecision, threads: int) -> dict[str, Any]:

@@ -113,7 +113,8 @@ def _said(step: Any, what: str) -> str:  # noqa: ANN401 - openvino.Node
 
 def _measure(folder: Path, channels: int, least: int, side: int) -> tuple[int, float]:
     """Give the bytes that loading and a first small window take, and those for each further px of a larger one."""
-    from cellmonai.inference.openvino_engine import engine_options, usable_processors
+    from cellmonai.core.processors import usable_processors
+    from cellmonai.inference.openvino_engine import engine_options
 
     openvino_there = core()
     resident, _ = _resident_bytes()

@@ -17,7 +17,14 @@ if TYPE_CHECKING:
 
 
 def openvino_runner(
-    path: Path, card: ModelCard, sha256: str, *, precision: str, reason: str, tell: Callable[[str], None]
+    path: Path,
+    card: ModelCard,
+    sha256: str,
+    *,
+    precision: str,
+    reason: str,
+    tell: Callable[[str], None],
+    threads: int | None = None,
 ) -> Runner:
     """Make a model ready to run with OpenVINO.
 
@@ -27,6 +34,7 @@ def openvino_runner(
     precision : `auto`, `f32` or `bf16`
     reason : why the CPU was taken
     tell : told, in a sentence, when the model is converted first
+    threads : that compute; None is one for each processor that this process may use
 
     Raises
     ------
@@ -42,7 +50,7 @@ def openvino_runner(
         _convert(path, card, sha256)
         converted = _found(card, sha256)
         assert converted is not None
-    engine = OpenVinoEngine(converted, precision=chosen)
+    engine = OpenVinoEngine(converted, precision=chosen, threads=threads)
     return Runner(
         engine=engine,
         device="cpu",

@@ -40,6 +40,12 @@ class Streamed:
     repeated: int = 0
     skipped: int = 0
 
+    def add(self, other: Streamed) -> None:
+        """Add what was done elsewhere."""
+        self.run += other.run
+        self.repeated += other.repeated
+        self.skipped += other.skipped
+
 
 @dataclass(frozen=True, slots=True)
 class Streaming:

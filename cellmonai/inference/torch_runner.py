@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def torch_runner(path: Path, *, device: str = "auto", precision: str = "auto") -> Runner:
+def torch_runner(path: Path, *, device: str = "auto", precision: str = "auto", threads: int | None = None) -> Runner:
     """Load a model and make it ready on a device; parameters and errors are those of `choose_device` and the others.
+
+    `threads`, where it is given, becomes the number with which torch computes in this process.
 
     Raises
     ------
@@ -29,6 +31,8 @@ def torch_runner(path: Path, *, device: str = "auto", precision: str = "auto") -
     InputError
         The model cannot be read.
     """
+    if threads is not None:
+        torch.set_num_threads(threads)
     chosen = choose_device(device)
     number_format = choose_precision(precision, chosen)
     model = load_model(path)
@@ -49,7 +53,7 @@ def torch_runner(path: Path, *, device: str = "auto", precision: str = "auto") -
     )
 
 
-def dropout_runner(path: Path, *, device: str, precision: str, samples: int) -> Runner:
+def dropout_runner(path: Path, *, device: str, precision: str, samples: int, threads: int | None = None) -> Runner:
     """Load a model and make it ready with dropout at work, every window in `samples` passes; see `McDropoutEngine`.
 
     Raises
@@ -59,7 +63,7 @@ def dropout_runner(path: Path, *, device: str, precision: str, samples: int) -> 
     InputError
         The model cannot be read.
     """
-    plain = torch_runner(path, device=device, precision=precision)
+    plain = torch_runner(path, device=device, precision=precision, threads=threads)
     chosen = choose_device(device)
     engine = McDropoutEngine(
         load_model(path).net,

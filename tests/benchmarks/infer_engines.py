@@ -34,10 +34,11 @@ from painting import paint, scattered_discs
 from scipy import ndimage
 
 from cellmonai.core.cache import VARIABLE
+from cellmonai.core.processors import usable_processors
 from cellmonai.inference.activation import probabilities
 from cellmonai.inference.fold import folded
 from cellmonai.inference.openvino_convert import convert
-from cellmonai.inference.openvino_engine import OpenVinoEngine, openvino_precisions, usable_processors
+from cellmonai.inference.openvino_engine import OpenVinoEngine, openvino_precisions
 from cellmonai.inference.openvino_int8 import convert_int8
 from cellmonai.inference.openvino_model import find_converted
 from cellmonai.inference.windows import make_lattice

@@ -195,7 +195,8 @@ def test_ctrl_c_ends_with_130_and_one_sentence() -> None:
     output, errors = process.communicate(timeout=60)
     assert (process.returncode, output) == (130, "")
     assert errors == "error: stopped by Ctrl-C; run the same command again, which continues.\n"
-    assert not Path("masks").exists()
+    assert not Path("masks/big_mask.tif").exists()
+    assert not Path("masks/run.json").exists()
 
 
 @pytest.mark.parametrize("words", [["infer", "--help"], ["infer", "missing.tif"]], ids=["help", "missing image"])

@@ -138,7 +138,7 @@ def test_a_lock_keeps_others_out_and_dies_with_its_process(tmp_path: Path) -> No
 
 
 def test_a_file_system_without_locks_does_not_stop_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(descriptor: int) -> None:
+    def refuse(descriptor: int, **_: bool) -> None:
         raise OSError(errno.ENOLCK, "no locks here")
 
     monkeypatch.setattr(locks, "_lock", refuse)

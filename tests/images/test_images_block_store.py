@@ -367,16 +367,16 @@ def test_a_caller_who_mixes_things_up_is_told(tmp_path: Path) -> None:
     box, wrong = (0, 0, 512, 512), (0, 0, 512, 500)
     maps, mask = maps_in(box), maps_in(box)[0] > LEVEL
     with open_store(tmp_path, SHAPE) as store:
-        with pytest.raises(ValueError, match="no free part of whole chunks"):
+        with pytest.raises(ValueError, match="whole chunks"):
             store.write(wrong, maps[:, :, :500], mask[:, :500])
-        with pytest.raises(ValueError, match="no free part of whole chunks"):
+        with pytest.raises(ValueError, match="whole chunks"):
             store.skip((512, 1024, 1024, 1030))
         with pytest.raises(ValueError, match="expected bool"):
             store.write(box, maps, maps[0])  # type: ignore[arg-type]
         with pytest.raises(ValueError, match="do not fit whole chunks"):
             store.write(box, maps[:1], mask)
         store.write(box, maps, mask)
-        with pytest.raises(ValueError, match="no free part of whole chunks"):
+        with pytest.raises(ValueError, match="whole chunks"):
             store.skip((0, 0, 520, 512))
         with pytest.raises(ValueError, match="273456 pixels of the plane are in no block"):
             finish(store, tmp_path)

@@ -249,3 +249,19 @@ def test_passes_with_dropout_are_averaged_in_windows_that_overlap(tmp_path: Path
     dropping = write_random_model(tmp_path / "dropping.safetensors", parameters=parameters, tile_exact=False)
     _run(_slide("slide.tif", 300, 300), dropping, mc_dropout=4)
     assert read_maps(Path("masks/slide_maps.zarr")).maps[1].max() > 0.0
+
+
+def test_workers_give_the_bytes_of_a_run_alone(model: Path) -> None:
+    pytest.importorskip("distributed", reason="the extra `distributed` is not installed")
+    image = _slide("slide.tif", 1100, 1600)
+    _run(image, model, output=Path("alone"), engine="openvino")
+    words = ["infer", str(image), "--model", str(model), "--output", "shared", "--window", "200", "--workers", "2"]
+    code = (
+        "import sys; from cellmonai.cli.start import main; from cellmonai.inference import blended_blocks;"
+        "blended_blocks.LONGEST_BLOCK_PX = 512;"
+        f"sys.argv[1:] = {[*words, '--engine', 'openvino', '--quiet']!r}; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=False)
+    assert done.returncode == 0
+    assert np.array_equal(_maps("shared"), _maps("alone"))
+    assert Path("shared/slide_mask.tif").read_bytes() == Path("alone/slide_mask.tif").read_bytes()

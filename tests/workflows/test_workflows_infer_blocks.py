@@ -299,8 +299,8 @@ def test_a_resolution_is_chosen_and_the_mask_says_its_pixel_size(
     ("wishes", "sentence"),
     [
         pytest.param({"tta": "flips", "pictures": ("saliency",)}, "leave it out, or saliency", id="views explained"),
-        pytest.param({"mc_dropout": 4, "pictures": ("saliency",)}, "torch's single pass", id="passes explained"),
-        pytest.param({"engine": "openvino", "pictures": ("saliency",)}, "torch's single pass", id="OpenVINO explained"),
+        pytest.param({"mc_dropout": 4, "pictures": ("saliency",)}, "single pass", id="passes explained"),
+        pytest.param({"engine": "openvino", "pictures": ("saliency",)}, "single pass", id="OpenVINO explained"),
         pytest.param({"skip_background": True, "pictures": ("saliency",)}, "single pass", id="background explained"),
         pytest.param({"engine": "openvino", "mc_dropout": 4}, "without dropout", id="OpenVINO and dropout"),
         pytest.param({"mc_dropout": 4, "stitch": "minimum"}, "another --stitch", id="passes and the minimum"),
@@ -348,5 +348,5 @@ def test_a_record_that_cannot_be_repeated_is_refused(model: Path, old: str, new:
 
 def test_options_beside_a_record_are_refused(model: Path) -> None:
     _run(_slide("slide.tif", 200, 200), model)
-    with pytest.raises(UsageError, match="give --output and --overwrite alone"):
+    with pytest.raises(UsageError, match="give --output, --overwrite, --workers and --scheduler alone"):
         repeated_run(Path("masks/run.json"), [], InferSettings(output=Path("second"), invert=True))

@@ -1,26 +1,20 @@
-"""What a plane of overlapping windows has of its own: how it is cut, streamed and measured."""
+"""What a plane of overlapping windows has of its own: how it is cut, put together and measured."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from cellmonai.inference.blended_blocks import BlendedBlocks, blended_between
+from cellmonai.inference.blended_blocks import AnyBlocks, BlendedBlocks, blended_between
 from cellmonai.inference.blended_seams import measure_seams
-from cellmonai.inference.blended_streaming import BlendedStreaming
 from cellmonai.workflows.inferring.background import is_background
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    import numpy as np
-    from numpy.typing import NDArray
+    from collections.abc import Mapping
 
     from cellmonai.inference.canvas import Averaged
     from cellmonai.inference.seam_proof import Again, SeamProof, Written
-    from cellmonai.inference.stitch import Read
-    from cellmonai.inference.streaming import WriteBlock
-    from cellmonai.workflows.inferring.plane import AnyBlocks, BlockFinding
+    from cellmonai.workflows.inferring.plane import BlockFinding
     from cellmonai.workflows.inferring.settings import InferSettings
 
 
@@ -60,20 +54,6 @@ def begun_window(planned: AnyBlocks, taken: AnyBlocks) -> tuple[int, int] | None
     return None
 
 
-def streaming_of(finding: BlockFinding, read: Read, write: WriteBlock) -> BlendedStreaming:
-    """Give how the windows of a plane are run and put together."""
-    return BlendedStreaming(
-        finding.runner.run,
-        read,
-        write,
-        finding.runner.activation,
-        _leaves_out(finding.settings),
-        finding.runner.by_place,
-        averaged=averaged(finding.settings),
-        foreground=finding.runner.names.index("foreground"),
-    )
-
-
 def measured(finding: BlockFinding, blocks: BlendedBlocks, written: Written, again: Again) -> SeamProof:
     """Run windows between those of the grid, and tell how far they differ from what was written."""
     return measure_seams(
@@ -82,7 +62,7 @@ def measured(finding: BlockFinding, blocks: BlendedBlocks, written: Written, aga
         again,
         foreground_map=finding.runner.names.index("foreground"),
         threshold=finding.model.point.threshold,
-        is_background=_leaves_out(finding.settings),
+        is_background=is_background if finding.settings.skip_background else None,
     )
 
 
@@ -93,7 +73,3 @@ def averaged(settings: InferSettings) -> Averaged:
     averaging logits of averages would let one window that is certain outvote the others again.
     """
     return "probabilities" if settings.tta != "none" or settings.mc_dropout else "logits"
-
-
-def _leaves_out(settings: InferSettings) -> Callable[[NDArray[np.float32]], bool] | None:
-    return is_background if settings.skip_background else None

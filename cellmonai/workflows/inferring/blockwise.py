@@ -9,9 +9,10 @@ from cellmonai.core.files import sha256_of
 from cellmonai.core.units import readable_bytes
 from cellmonai.images.block_files import remove
 from cellmonai.images.budget import available_memory
-from cellmonai.inference.blocks import Blocks, WindowLimits, make_blocks
+from cellmonai.inference.blocks import WindowLimits, make_blocks
 from cellmonai.inference.windows import smallest_window
 from cellmonai.workflows.inferring.failures import amount, nothing_worked
+from cellmonai.workflows.inferring.hands import OwnHands
 from cellmonai.workflows.inferring.jobs import IMAGE_FAILURES, ImageJob, Survey
 from cellmonai.workflows.inferring.plane import BlockFinding, infer_plane, work_folder
 from cellmonai.workflows.inferring.runners import make_runner
@@ -20,9 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cellmonai.core.progress import Reporter
-    from cellmonai.inference.blended_blocks import BlendedBlocks
+    from cellmonai.inference.blended_blocks import AnyBlocks
     from cellmonai.inference.plan import Stitch
     from cellmonai.inference.runner import Runner
+    from cellmonai.workflows.inferring.hands import Hands
     from cellmonai.workflows.inferring.image import ImageDone
     from cellmonai.workflows.inferring.model import ChosenModel
     from cellmonai.workflows.inferring.settings import InferSettings
@@ -49,14 +51,16 @@ class BlockByBlock:
     def __init__(self, model: ChosenModel, settings: InferSettings) -> None:
         self._chosen, self._settings = model, settings
         self._finding: BlockFinding | None = None
-        self._blocks: dict[ImageJob, Blocks | BlendedBlocks] = {}
+        self._hands: Hands | None = None
+        self._blocks: dict[ImageJob, AnyBlocks] = {}
         self._budget = min(available_memory() // 2, _MOST_UNASKED) if settings.memory is None else settings.memory
 
     def prepare(self, seen: Survey, reporter: Reporter) -> list[ImageJob]:
         """Make the network ready, cut every plane before the first is done, and say what it will take."""
         digest = sha256_of(self._chosen.path)
-        runner = make_runner(self._chosen, digest, self._settings, reporter)
-        self._finding = BlockFinding(runner, self._chosen, digest, self._settings)
+        self._hands = _hands(self._chosen, digest, self._settings, reporter)
+        runner = self._hands.runner
+        self._finding = BlockFinding(self._hands, self._chosen, digest, self._settings)
         for job in seen.jobs:
             if str(job.path) not in seen.failures:
                 try:
@@ -81,16 +85,27 @@ class BlockByBlock:
                 remove(work)
             raise
 
+    @property
+    def planes_at_once(self) -> int:
+        """How many planes are done side by side."""
+        return 1 if self._hands is None else self._hands.planes_at_once
+
+    def close(self) -> None:
+        """Let go of workers."""
+        if self._hands is not None:
+            self._hands.close()
+
     def facts(self) -> dict[str, Any]:
         """Give device, engine, precision, stitch and threads, and the memory that was said to be needed."""
         assert self._finding is not None
         return {
             **self._finding.runner.facts(),
+            **self._finding.hands.facts(),
             "stitch": self.stitch,
             "memory": {"budget_bytes": self._budget, "needed_bytes": self._needed(self._finding.runner)},
         }
 
-    def _cut(self, job: ImageJob, runner: Runner) -> Blocks | BlendedBlocks:
+    def _cut(self, job: ImageJob, runner: Runner) -> AnyBlocks:
         per_px = _bytes_per_px(job, runner)
         most_px = int((self._budget - FIXED_BYTES - runner.fixed_bytes) / per_px)
         if runner.device_budget is not None and runner.device_bytes_per_px > 0:
@@ -118,7 +133,7 @@ class BlockByBlock:
         largest = max(self._bytes(job, blocks, runner) for job, blocks in self._blocks.items())
         return FIXED_BYTES + runner.fixed_bytes + largest
 
-    def _bytes(self, job: ImageJob, blocks: Blocks | BlendedBlocks, runner: Runner) -> int:
+    def _bytes(self, job: ImageJob, blocks: AnyBlocks, runner: Runner) -> int:
         return round(blocks.largest[0] * blocks.largest[1] * _bytes_per_px(job, runner))
 
     def _warn(self, reporter: Reporter) -> None:
@@ -136,6 +151,15 @@ class BlockByBlock:
             f"{amount(windows, 'window')} of up to {columns} x {rows} px ({self.stitch}); "
             f"at most {readable_bytes(self._needed(runner))} of memory beside the program itself"
         )
+
+
+def _hands(model: ChosenModel, digest: str, settings: InferSettings, reporter: Reporter) -> Hands:
+    """Give who does the blocks."""
+    if settings.workers is None and settings.scheduler is None:
+        return OwnHands(make_runner(model, digest, settings, reporter), model, settings)
+    from cellmonai.workflows.inferring.cluster import ClusterHands  # Dask is an extra
+
+    return ClusterHands.begin(model, digest, settings, reporter)
 
 
 def _bytes_per_px(job: ImageJob, runner: Runner) -> float:

@@ -105,6 +105,11 @@ class ClassicalFinder:
         seconds, found = time.monotonic() - started, int(np.count_nonzero(mask))
         return ImageDone(job, 1, seconds, found, digest, (job.mask, *pictures))
 
+    planes_at_once = 1
+
+    def close(self) -> None:
+        """Let go of nothing."""
+
     def warn(self, done: Sequence[ImageDone], reporter: Reporter) -> None:
         """Warn of nothing: what is doubtful depends on the image alone."""
 

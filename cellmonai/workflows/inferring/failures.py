@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from cellmonai.core.errors import CellmonaiError, InputError
 from cellmonai.core.files import refuse_existing
+from cellmonai.workflows.inferring.record import RECORD_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
 
     from cellmonai.workflows.inferring.jobs import ImageJob
     from cellmonai.workflows.inferring.settings import InferSettings
-
-RECORD = "run.json"
 
 
 def refuse_output_among(paths: Sequence[Path], output: Path) -> None:
@@ -33,7 +32,7 @@ def refuse_output_among(paths: Sequence[Path], output: Path) -> None:
         )
 
 
-def refuse_outputs(jobs: Sequence[ImageJob], settings: InferSettings) -> None:
+def refuse_outputs(jobs: Sequence[ImageJob], record: Path, settings: InferSettings) -> None:
     """Refuse before any work what would be replaced at its end; maps of another run would lie beside a new mask.
 
     Raises
@@ -42,7 +41,8 @@ def refuse_outputs(jobs: Sequence[ImageJob], settings: InferSettings) -> None:
         One of the results exists, and overwriting is not allowed.
     """
     names = [name for job in jobs for name in (job.mask, job.maps, *job.pictures(settings.pictures))]
-    refuse_existing((settings.output / name for name in (*names, RECORD)), overwrite=settings.overwrite)
+    existing = (*(settings.output / name for name in names), settings.output / RECORD_NAME, record)
+    refuse_existing(existing, overwrite=settings.overwrite)
 
 
 def nothing_worked(failures: Mapping[str, CellmonaiError]) -> CellmonaiError:

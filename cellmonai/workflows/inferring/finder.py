@@ -49,6 +49,15 @@ class Finder(Protocol):
         """Do one plane and write its files; `advance` is told the px done so far and may raise to stop."""
         ...
 
+    @property
+    def planes_at_once(self) -> int:
+        """How many planes may be done side by side, each in a thread of its own; known after `prepare`."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what `prepare` began outside this process."""
+        ...
+
     def warn(self, done: Sequence[ImageDone], reporter: Reporter) -> None:
         """Warn of what makes results doubtful."""
         ...

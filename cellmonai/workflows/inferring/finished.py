@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any, Self
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
     from cellmonai.workflows.inferring.jobs import ImageJob
 
-JOURNAL_NAME = ".infer.journal"
 _DONE_FIELDS = tuple(field.name for field in fields(ImageDone) if field.name != "job")
 
 
@@ -30,13 +30,15 @@ class FinishedPlanes:
 
     def __init__(self, journal: Journal, before: Mapping[tuple[str, str], dict[str, Any]]) -> None:
         self._journal, self.before, self._added = journal, before, 0
+        self._lock = threading.Lock()
 
     @classmethod
-    def open(cls, folder: Path, header: Mapping[str, Any], *, overwrite: bool) -> Self:
+    def open(cls, path: Path, header: Mapping[str, Any], *, overwrite: bool) -> Self:
         """Go on with the journal of an unfinished run, or begin one.
 
         Parameters
         ----------
+        path : of the journal
         header : what the results depend on, as JSON
         overwrite : a run of something else, or a damaged journal, gives way instead of being refused
 
@@ -45,12 +47,11 @@ class FinishedPlanes:
         OutputError
             An unfinished run lies here that was of something else, or its journal is damaged or cannot be written.
         """
-        path = folder / JOURNAL_NAME
         if path.exists():
             try:
                 contents = read_journal(path)
                 if contents.entries:
-                    require_same(contents.header, header, where=folder)
+                    require_same(contents.header, header, where=path.parent)
                 elif contents.header != header:  # nothing was finished by whatever it was
                     return cls(Journal.create(path, header), {})
                 entries = {_key(entry): entry for entry in contents.entries}
@@ -78,14 +79,14 @@ class FinishedPlanes:
         return ImageDone(job, **(facts | {"outputs": tuple(facts["outputs"])}))
 
     def add(self, done: ImageDone, folder: Path) -> None:
-        """Note that a plane is finished."""
+        """Note that a plane is finished; from any thread."""
         facts = {name: value for name, value in asdict(done).items() if name in _DONE_FIELDS}
         job = done.job
         digest = sha256_of(folder / job.mask)
-        self._added += 1
-        self._journal.append(
-            {"image": str(job.path), "plane": job.plane, "mask": job.mask, "mask_sha256": digest, "done": facts}
-        )
+        entry = {"image": str(job.path), "plane": job.plane, "mask": job.mask, "mask_sha256": digest, "done": facts}
+        with self._lock:
+            self._added += 1
+            self._journal.append(entry)
 
     def end(self) -> None:
         """Take the journal away: the run's record tells everything from now on."""
@@ -99,9 +100,8 @@ class FinishedPlanes:
             self._journal.path.unlink(missing_ok=True)
 
 
-def finished_before(folder: Path) -> frozenset[tuple[str, str]]:
-    """Give path and plane of what an unfinished run finished, without judging whether this run is the same."""
-    path = folder / JOURNAL_NAME
+def finished_before(path: Path) -> frozenset[tuple[str, str]]:
+    """Give path and plane of what the run of a journal finished, without judging whether this run is the same."""
     if not path.exists():
         return frozenset()
     try:

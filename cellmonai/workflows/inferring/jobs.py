@@ -89,18 +89,25 @@ class Survey:
     failures: dict[str, CellmonaiError]
 
 
-def survey(paths: Sequence[Path], wanted: WantedChannels, settings: InferSettings) -> Survey:
-    """Open every image once and decide what is read of it and what its files are called."""
+def survey(
+    paths: Sequence[Path], wanted: WantedChannels, settings: InferSettings, *, mine: Sequence[Path] | None = None
+) -> Survey:
+    """Open every image once and decide what is read of it and what its files are called.
+
+    Parameters
+    ----------
+    paths : of all images, whose names must differ
+    mine : those of them that are done here; None is all
+    """
     jobs: list[ImageJob] = []
     failures: dict[str, CellmonaiError] = {}
-    for path in paths:
+    for path in paths if mine is None else mine:
         try:
             with open_resolved(path, settings) as source:
                 jobs.extend(_jobs_of(source, wanted, settings.channels))
         except IMAGE_FAILURES as error:
             failures[str(path)] = error
-    images = list(dict.fromkeys(job.path for job in jobs))
-    names = dict(zip(images, distinct_names(images, [image_stem(path) for path in images]), strict=True))
+    names = dict(zip(paths, distinct_names(paths, [image_stem(path) for path in paths]), strict=True))
     named = [replace(job, stem="_".join(filter(None, (names[job.path], job.stem)))) for job in jobs]
     _refuse_equal_stems(named)
     return Survey(tuple(named), failures)

@@ -36,6 +36,15 @@ class Way(Protocol):
         """Do one plane and write its files."""
         ...
 
+    @property
+    def planes_at_once(self) -> int:
+        """How many planes may be done side by side."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what was begun outside this process."""
+        ...
+
     def facts(self) -> dict[str, Any]:
         """Give device, engine, precision, stitch and threads."""
         ...
@@ -104,6 +113,15 @@ class NetworkFinder:
         """Do one plane and write its files."""
         return self._way.find(job, advance)
 
+    @property
+    def planes_at_once(self) -> int:
+        """How many planes may be done side by side."""
+        return self._way.planes_at_once
+
+    def close(self) -> None:
+        """Let go of workers."""
+        self._way.close()
+
     def warn(self, done: Sequence[ImageDone], reporter: Reporter) -> None:
         """Warn of images with other pixels than the model was trained on, of seams, and of what an earlier run left."""
         for image in done:
@@ -141,7 +159,7 @@ def _explains(settings: InferSettings) -> bool:
 
 
 def _refuse_beside_explanations(settings: InferSettings) -> None:
-    """Refuse what is done window by window beside pictures that torch draws of an image in memory.
+    """Refuse what is done block by block beside pictures that torch draws of an image in memory.
 
     Raises
     ------
@@ -153,13 +171,15 @@ def _refuse_beside_explanations(settings: InferSettings) -> None:
         "--mc-dropout": bool(settings.mc_dropout),
         "--engine openvino": settings.engine == "openvino",
         "--skip-background": settings.skip_background,
+        "--workers": settings.workers is not None,
+        "--scheduler": settings.scheduler is not None,
     }
     if not _explains(settings):
         return
     for option, is_set in options.items():
         if is_set:
             raise UsageError(
-                "pictures of explanations show torch's single pass over every window of an image",
+                "explanations are drawn in this process, of a single pass of torch over an image in memory",
                 where=option,
                 cure=f"leave it out, or {' and '.join(kind for kind in settings.pictures if kind in EXPLANATIONS)}",
             )

@@ -15,14 +15,10 @@ from cellmonai.images.block_store import PlaneStore, is_unfinished
 from cellmonai.images.maps import open_maps
 from cellmonai.images.normalise import Scaling
 from cellmonai.images.write import write_png
-from cellmonai.inference.blended_blocks import BlendedBlocks
+from cellmonai.inference.blended_blocks import AnyBlocks, BlendedBlocks
 from cellmonai.inference.blocks import blocks_between
 from cellmonai.inference.seam_proof import Again, Written, prove_seams
-from cellmonai.inference.streaming import Streaming
-from cellmonai.inference.windows import Box
-from cellmonai.instances.find import foreground
 from cellmonai.workflows.inferring import blended_plane
-from cellmonai.workflows.inferring.background import is_background
 from cellmonai.workflows.inferring.image import ImageDone
 from cellmonai.workflows.inferring.plane_reader import PlaneReader, open_plane
 from cellmonai.workflows.inferring.small_pictures import draw_small
@@ -33,16 +29,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from cellmonai.inference.blocks import Blocks
     from cellmonai.inference.runner import Runner
     from cellmonai.inference.seam_proof import SeamProof
     from cellmonai.inference.streaming import Streamed
-    from cellmonai.models.file import ModelCard
+    from cellmonai.inference.windows import Box
+    from cellmonai.workflows.inferring.hands import Hands
     from cellmonai.workflows.inferring.jobs import ImageJob
     from cellmonai.workflows.inferring.model import ChosenModel
     from cellmonai.workflows.inferring.settings import InferSettings
-
-    AnyBlocks = Blocks | BlendedBlocks
 
 _STEP = {"float16": 2.0**-11, "uint8": 1 / 255}
 
@@ -51,10 +45,15 @@ _STEP = {"float16": 2.0**-11, "uint8": 1 / 255}
 class BlockFinding:
     """What every plane of a run is done with; `model_sha256` is the digest of the model's file."""
 
-    runner: Runner
+    hands: Hands
     model: ChosenModel
     model_sha256: str
     settings: InferSettings
+
+    @property
+    def runner(self) -> Runner:
+        """The network, made ready."""
+        return self.hands.runner
 
 
 def infer_plane(job: ImageJob, finding: BlockFinding, blocks: AnyBlocks, advance: Callable[[float], None]) -> ImageDone:
@@ -73,12 +72,12 @@ def infer_plane(job: ImageJob, finding: BlockFinding, blocks: AnyBlocks, advance
         A file cannot be written, or an unfinished run lies there that was of something else.
     """
     started = time.monotonic()
-    settings, card = finding.settings, finding.model.card
+    settings = finding.settings
     work = work_folder(job, settings)
     with open_plane(job, finding.model.wants, settings) as plane:
         begun = _begun(work)
-        digest = plane.source.fingerprint
-        scaling = _scaling(plane, begun, digest, card)
+        digest = finding.hands.digest(plane, job, advance)
+        scaling = _scaling(begun, digest) or finding.hands.scaling(plane, job, advance)
         planned, blocks = blocks, _as_begun(begun, blocks, job, finding)
         header = _header(job, finding, digest, scaling, blocks)
         with PlaneStore.open_or_create(
@@ -91,7 +90,7 @@ def infer_plane(job: ImageJob, finding: BlockFinding, blocks: AnyBlocks, advance
             overwrite=settings.overwrite,
         ) as store:
             resumed, damaged = len(store.done), len(store.damaged)
-            counts = _stream(plane, store, finding, blocks, scaling, advance)
+            counts = _do_rest(plane, job, store, finding, blocks, scaling, advance)
             store.commit()
             proof = _proof(plane, store, finding, blocks, scaling)
             pictures = _draw(plane, store, job, settings)
@@ -126,12 +125,12 @@ def _begun(work: Path) -> Mapping[str, Any] | None:
     return run if isinstance(run, dict) else None
 
 
-def _scaling(plane: PlaneReader, begun: Mapping[str, Any] | None, digest: str, card: ModelCard) -> Scaling:
-    """Find how intensities are scaled; of the very same image, as it was found when the run began."""
-    if begun is not None and begun.get("image") == digest and isinstance(begun.get("scaling"), dict):
-        stored = begun["scaling"]
-        return Scaling(tuple(stored["offset"]), tuple(stored["scale"]), bool(stored["clip"]))
-    return plane.scaling(card.normalisation)
+def _scaling(begun: Mapping[str, Any] | None, digest: str) -> Scaling | None:
+    """Give how the very same image was scaled when the run began."""
+    if begun is None or begun.get("image") != digest or not isinstance(begun.get("scaling"), dict):
+        return None
+    stored = begun["scaling"]
+    return Scaling(tuple(stored["offset"]), tuple(stored["scale"]), bool(stored["clip"]))
 
 
 def _as_begun(begun: Mapping[str, Any] | None, blocks: AnyBlocks, job: ImageJob, finding: BlockFinding) -> AnyBlocks:
@@ -180,38 +179,18 @@ def _stitch_facts(blocks: AnyBlocks) -> dict[str, Any]:
     return {"stitch": "exact", "cuts": [list(ends) for ends in blocks.cuts]}
 
 
-def _stream(
+def _do_rest(
     plane: PlaneReader,
+    job: ImageJob,
     store: PlaneStore,
     finding: BlockFinding,
     blocks: AnyBlocks,
     scaling: Scaling,
     advance: Callable[[float], None],
 ) -> Streamed:
-    inside, level = finding.runner.names.index("foreground"), finding.model.point.threshold
-
-    def write(box: Box, maps: NDArray[np.float32] | None) -> None:
-        region = (box.row0, box.col0, box.row1, box.col1)
-        if maps is None:
-            store.skip(region)
-        else:
-            store.write(region, maps, foreground(maps[inside], level))
-
-    done = {Box(*region) for region in store.done}
-    for box in done:
-        advance(box.shape[0] * box.shape[1])
-    if isinstance(blocks, BlendedBlocks):
-        blended = blended_plane.streaming_of(finding, lambda box: plane.scaled(box, scaling), write)
-        return blended.over(blocks, done=done, after_window=advance)
-    streaming = Streaming(
-        finding.runner.run,
-        lambda box: plane.scaled(box, scaling),
-        write,
-        finding.runner.activation,
-        is_background if finding.settings.skip_background else None,
-        finding.runner.by_place,
-    )
-    return streaming.over(blocks, done=done, after_window=advance)
+    for row0, column0, row1, column1 in store.done:
+        advance((row1 - row0) * (column1 - column0))
+    return finding.hands.do(plane, job, store, blocks, scaling, advance)
 
 
 def _proof(

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from cellmonai.core.units import PixelSize
 
 RECORD_NAME = "run.json"
+SHARDS = ".shards"
+"""Folder in which parts of a run leave their records until all of them are there."""
+
 _SCHEMA = "cellmonai.run.infer/"
 _VERSION = "1"
 _LARGEST_RECORD_BYTES = 256 * 2**20
@@ -76,9 +79,14 @@ def read_infer_record(folder: Path) -> InferRecord | None:
     Raises
     ------
     InputError
-        The record is of `infer`, but of an unknown version, damaged, or names files outside the folder.
+        The record is of `infer`, but of an unknown version, damaged, or names files outside the folder; or parts of a
+        run are still missing.
     """
     path = folder / RECORD_NAME
+    if (folder / SHARDS).is_dir() and not path.exists():
+        raise InputError(
+            "parts of a run with --shard are still missing", where=str(folder), cure="wait for them or run them again"
+        )
     if not path.is_file() or path.stat().st_size > _LARGEST_RECORD_BYTES:
         return None
     try:

@@ -36,7 +36,7 @@ def repeated_run(record: Path, images: Sequence[Path], typed: InferSettings) -> 
     Parameters
     ----------
     record : run.json in the folder that a run wrote
-    images, typed : what was given beside it: nothing but where the results go, and whether they replace others
+    images, typed : what was given beside it: where the results go, whether they replace others, and who works
 
     Raises
     ------
@@ -46,14 +46,17 @@ def repeated_run(record: Path, images: Sequence[Path], typed: InferSettings) -> 
         Images or other settings are given too.
     """
     output, overwrite = typed.output, typed.overwrite
-    if images or typed != InferSettings(output=output, overwrite=overwrite):
+    here = {"output": output, "overwrite": overwrite, "workers": typed.workers, "scheduler": typed.scheduler}
+    if images or typed != InferSettings(**here):  # type: ignore[arg-type] # the values of these very fields
         raise UsageError(
-            "the record says images and settings", where="--from", cure="give --output and --overwrite alone beside it"
+            "the record says images and settings",
+            where="--from",
+            cure="give --output, --overwrite, --workers and --scheduler alone beside it",
         )
     document = _read(record)
     try:
         inputs = [Path(str(name)) for name in document["inputs"]]
-        settings = _settings(document["parameters"], output=output, overwrite=overwrite)
+        settings = _settings(document["parameters"], here)
         return inputs, _with_same_model(settings, document.get("model"))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(
@@ -75,12 +78,12 @@ def _read(record: Path) -> dict[str, Any]:
     return document
 
 
-def _settings(said: dict[str, Any], *, output: Path, overwrite: bool) -> InferSettings:
+def _settings(said: dict[str, Any], here: dict[str, Any]) -> InferSettings:
     window = said["window"]
     return InferSettings(
         model=None if said["model"] is None else Path(str(said["model"])),
-        output=output,
-        overwrite=overwrite,
+        **here,
+        shard=None if said.get("shard") is None else (int(said["shard"][0]), int(said["shard"][1])),
         window=None if window == "auto" else int(window),
         channels=tuple(str(name) for name in said["channels"]),
         pictures=tuple(str(kind) for kind in said["pictures"]),

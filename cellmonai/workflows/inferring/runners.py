@@ -15,8 +15,14 @@ if TYPE_CHECKING:
     from cellmonai.workflows.inferring.settings import InferSettings
 
 
-def make_runner(model: ChosenModel, sha256: str, settings: InferSettings, reporter: Reporter) -> Runner:
+def make_runner(
+    model: ChosenModel, sha256: str, settings: InferSettings, reporter: Reporter, *, threads: int | None = None
+) -> Runner:
     """Make a model ready to run, once for every window, or several times where views or dropout are averaged.
+
+    Parameters
+    ----------
+    threads : that compute on a CPU; None is one for each processor that this process may use
 
     Raises
     ------
@@ -29,9 +35,13 @@ def make_runner(model: ChosenModel, sha256: str, settings: InferSettings, report
         from cellmonai.inference.torch_runner import dropout_runner
 
         return dropout_runner(
-            model.path, device=settings.device, precision=settings.precision, samples=settings.mc_dropout
+            model.path,
+            device=settings.device,
+            precision=settings.precision,
+            samples=settings.mc_dropout,
+            threads=threads,
         )
-    runner = _plain_runner(model, sha256, settings, reporter)
+    runner = _plain_runner(model, sha256, settings, reporter, threads)
     if settings.tta == "none":
         return runner
     from cellmonai.inference.spread import SPREAD
@@ -42,7 +52,9 @@ def make_runner(model: ChosenModel, sha256: str, settings: InferSettings, report
     return replace(runner, engine=engine, activation=activation, names=(*runner.names, SPREAD))
 
 
-def _plain_runner(model: ChosenModel, sha256: str, settings: InferSettings, reporter: Reporter) -> Runner:
+def _plain_runner(
+    model: ChosenModel, sha256: str, settings: InferSettings, reporter: Reporter, threads: int | None
+) -> Runner:
     require_device_name(settings.device)
     on_cpu = None if settings.engine == "torch" else _why_cpu(settings)
     if on_cpu is not None:
@@ -50,7 +62,13 @@ def _plain_runner(model: ChosenModel, sha256: str, settings: InferSettings, repo
             from cellmonai.inference.openvino_runner import openvino_runner
 
             return openvino_runner(
-                model.path, model.card, sha256, precision=settings.precision, reason=on_cpu, tell=reporter.note
+                model.path,
+                model.card,
+                sha256,
+                precision=settings.precision,
+                reason=on_cpu,
+                tell=reporter.note,
+                threads=threads,
             )
         except UsageError as error:
             if settings.engine == "openvino" or settings.precision != "auto":
@@ -58,7 +76,7 @@ def _plain_runner(model: ChosenModel, sha256: str, settings: InferSettings, repo
             reporter.note(f"torch runs the network: {error.what}")
     from cellmonai.inference.torch_runner import torch_runner  # torch takes seconds to import
 
-    return torch_runner(model.path, device=settings.device, precision=settings.precision)
+    return torch_runner(model.path, device=settings.device, precision=settings.precision, threads=threads)
 
 
 def _why_cpu(settings: InferSettings) -> str | None:

@@ -47,8 +47,12 @@ class InferSettings:
         predicts it), `saliency` (what the probability of one pixel hangs on)
     at : the pixel (x, y) that `saliency` explains; None is the most probable one
     maps_dtype : `float16`, or `uint8` in steps of 1/255
-    skip_background : leave out windows without structure, see `background.is_background`
+    skip_background : leave out windows without structure, see `background.is_background`; where windows overlap those
+        that are left out take no part
     overwrite : replace outputs that exist
+    workers : processes of this machine that share the work; None is this process alone
+    scheduler : address of a Dask scheduler whose workers do it, as `tcp://10.0.0.1:8786`
+    shard : (number, of): do only this part of the images, counted from 1
     method : a method without training instead of a model, by its name in `instances.classical.catalogue`
     parameters : values of the method's parameters; the others take their defaults
 
@@ -79,6 +83,9 @@ class InferSettings:
     maps_dtype: MapsType = "float16"
     skip_background: bool = False
     overwrite: bool = False
+    workers: int | None = None
+    scheduler: str | None = None
+    shard: tuple[int, int] | None = None
     method: str | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
@@ -105,6 +112,7 @@ class InferSettings:
             alone = self.tta == "none"
             what = f"{self.mc_dropout} passes have no spread" if alone else "passes and views exclude each other"
             raise UsageError(what, where="--mc-dropout", cure="give 2 or more, as 20, without --tta")
+        self._check_machines()
         refuse_useless(self)
 
     def _check_resolution(self) -> None:
@@ -114,6 +122,16 @@ class InferSettings:
             raise UsageError(f"{self.level} is no level", where="--level", cure="0 is the full size")
         if self.um_per_px is not None and not 0 < self.um_per_px < 1e6:
             raise UsageError(f"{self.um_per_px} is no pixel size", where="--um-per-px", cure="give µm, as 0.5")
+
+    def _check_machines(self) -> None:
+        if self.workers is not None and self.scheduler is not None:
+            raise UsageError("both say who works", where="--workers and --scheduler", cure="give one of them")
+        if self.workers is not None and not 1 <= self.workers <= 1024:
+            raise UsageError(f"{self.workers} is no number of processes", where="--workers", cure="give 1 or more")
+        if self.shard is not None and not 1 <= self.shard[0] <= self.shard[1] <= 100_000:
+            raise UsageError(
+                f"{self.shard[0]}/{self.shard[1]} is no part", where="--shard", cure="give NUMBER/OF from 1, as 3/16"
+            )
 
     def _check_at(self) -> None:
         if self.at is not None and "saliency" not in self.pictures:
@@ -144,6 +162,9 @@ class InferSettings:
             "at": None if self.at is None else list(self.at),
             "maps_dtype": self.maps_dtype,
             "skip_background": self.skip_background,
+            "workers": self.workers,
+            "scheduler": self.scheduler,
+            "shard": None if self.shard is None else list(self.shard),
             "method": self.method,
             "set": dict(self.parameters),
         }
@@ -160,4 +181,18 @@ def parse_pixel(text: str) -> tuple[int, int]:
     words = [word.strip() for word in text.split(",")]
     if len(words) != 2 or not all(word.isdecimal() for word in words):
         raise UsageError(f"{text!r} is no pixel", where="--at", cure="give X,Y in px, as --at 120,80")
+    return int(words[0]), int(words[1])
+
+
+def parse_shard(text: str) -> tuple[int, int]:
+    """Read a part of the images typed as `NUMBER/OF`.
+
+    Raises
+    ------
+    UsageError
+        It is something else.
+    """
+    words = [word.strip() for word in text.split("/")]
+    if len(words) != 2 or not all(word.isdecimal() for word in words):
+        raise UsageError(f"{text!r} is no part", where="--shard", cure="give NUMBER/OF from 1, as 3/16")
     return int(words[0]), int(words[1])

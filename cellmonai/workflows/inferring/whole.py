@@ -60,6 +60,11 @@ class WholeImages:
         assert self._predictor is not None
         return infer_image(job, self._plans[job], self._predictor, self._chosen, self._settings, advance)
 
+    planes_at_once = 1
+
+    def close(self) -> None:
+        """Let go of nothing."""
+
     def facts(self) -> dict[str, Any]:
         """Give device, engine, precision, stitch and threads."""
         assert self._predictor is not None

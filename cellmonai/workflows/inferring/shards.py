@@ -1,0 +1,174 @@
+"""Parts of one run, done by jobs that know nothing of each other: `--shard 3/16`.
+
+Every part takes each N-th image, writes its results into the common folder, and leaves a record of its own under
+`.shards/`. Whichever part sees the records of all others at its end joins them into the record of the whole folder, so
+that it reads like the folder of one run.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cellmonai.core.errors import InputError, OutputError
+from cellmonai.core.files import make_folder, write_json
+from cellmonai.core.locks import folder_lock
+from cellmonai.images.find import in_natural_order
+from cellmonai.workflows.inferring.record import RECORD_NAME, SHARDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from cellmonai.core.progress import Reporter
+    from cellmonai.workflows.inferring.settings import InferSettings
+
+_ALIKE = ("operating_point", "model", "method", "engine", "precision", "stitch", "inputs")
+"""What all parts of a run share, beside the parameters."""
+
+_OWN = ("output", "shard", "workers", "scheduler", "memory", "device")
+"""Parameters in which parts may differ."""
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one command does of a run: all of it, or the part `number` of `of`; `folder` is that of the results."""
+
+    folder: Path
+    number: int = 1
+    of: int = 1
+
+    @classmethod
+    def asked(cls, settings: InferSettings) -> Share:
+        """Give the share that the settings ask for."""
+        return cls(settings.output, *(settings.shard or (1, 1)))
+
+    @property
+    def is_all(self) -> bool:
+        """Whether it is the whole run."""
+        return self.of == 1
+
+    @property
+    def record(self) -> Path:
+        """Where the record of this share goes."""
+        return self.folder / RECORD_NAME if self.is_all else self._hidden(f"{self._name}.json")
+
+    @property
+    def journal(self) -> Path:
+        """Where this share notes which planes are finished."""
+        return self.folder / ".infer.journal" if self.is_all else self._hidden(f"{self._name}.journal")
+
+    def of_images(self, paths: Sequence[Path]) -> list[Path]:
+        """Give the images of this share."""
+        return list(paths[self.number - 1 :: self.of])
+
+    @contextmanager
+    def lock(self) -> Iterator[bool]:
+        """Hold the folder alone, or together with the other parts; tells whether nobody else writes there.
+
+        Raises
+        ------
+        LockedError
+            Another run holds the folder, or another job the same part.
+        OutputError
+            The folder cannot be written.
+        """
+        if self.is_all:
+            with folder_lock(self.folder) as is_held:
+                yield is_held
+            return
+        with folder_lock(self.folder, shared=True):
+            make_folder(self._hidden())
+            with folder_lock(self._hidden(), name=f"{self._name}.lock"):
+                yield False
+
+    def join(self, reporter: Reporter) -> bool:
+        """Write the record of the whole folder where this was the last part; tells whether there is one now.
+
+        Raises
+        ------
+        OutputError
+            Parts were done by another model or with other settings, or the record cannot be written.
+        """
+        if self.is_all:
+            return True
+        with folder_lock(self._hidden(), name="join.lock", wait=True):
+            missing = self.missing()
+            if missing:
+                left = f"{len(missing)} of {self.of} parts are still to come"
+                reporter.note(f"{left} ({_numbers(missing)}); the last one joins the records")
+                return False
+            documents = [_read(self._hidden(f"{number:05}-of-{self.of:05}.json")) for number in range(1, self.of + 1)]
+            write_json(self.folder / RECORD_NAME, _joined(documents, self.folder), overwrite=True)
+        reporter.note(f"all {self.of} parts are there: their records are joined in {RECORD_NAME}")
+        return True
+
+    def missing(self) -> list[int]:
+        """Give the numbers of the parts that have no record yet."""
+        numbers = range(1, self.of + 1)
+        return [number for number in numbers if not self._hidden(f"{number:05}-of-{self.of:05}.json").is_file()]
+
+    @property
+    def _name(self) -> str:
+        return f"{self.number:05}-of-{self.of:05}"
+
+    def _hidden(self, name: str = "") -> Path:
+        return self.folder / SHARDS / name
+
+
+def _joined(documents: list[dict[str, Any]], folder: Path) -> dict[str, Any]:
+    """Join the records of all parts into one."""
+    done = [document for document in documents if document["images"]]
+    first = done[0] if done else documents[0]
+    for document in done:
+        for name in _decisive(first):
+            if _decisive(document)[name] != _decisive(first)[name]:
+                raise OutputError(
+                    f"parts of this run differ in {name}, so they are not joined",
+                    where=str(folder / SHARDS),
+                    cure="run all parts with the same command and --overwrite",
+                )
+    peaks = [document["peak_memory_bytes"] for document in documents if document.get("peak_memory_bytes")]
+    return {
+        **first,
+        "parameters": first["parameters"] | {"shard": None},
+        "started": min(document["started"] for document in documents),
+        "ended": max(document["ended"] for document in documents),
+        "seconds": round(sum(document["seconds"] for document in documents), 3),
+        "peak_memory_bytes": max(peaks, default=None),
+        "shards": len(documents),
+        "images": _in_order([image for document in documents for image in document["images"]]),
+        "warnings": [warning for document in documents for warning in document["warnings"]],
+    }
+
+
+def _decisive(document: dict[str, Any]) -> dict[str, Any]:
+    parameters = {name: value for name, value in document["parameters"].items() if name not in _OWN}
+    model = document.get("model")
+    shared = {name: document.get(name) for name in _ALIKE} | parameters
+    return shared | {"model": model.get("sha256") if isinstance(model, dict) else model}
+
+
+def _in_order(images: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Put images in natural order; the planes of one stay as they were."""
+    paths = in_natural_order(list(dict.fromkeys(Path(str(image["image"])) for image in images)))
+    rank = {path: place for place, path in enumerate(paths)}
+    return sorted(images, key=lambda image: rank[Path(str(image["image"]))])
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(path.read_bytes())
+        images, started = document["images"], document["started"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise InputError("is no record of a part", where=str(path), cure="run that part again") from error
+    if not isinstance(document, dict) or not isinstance(images, list) or not isinstance(started, str):
+        raise InputError("is no record of a part", where=str(path), cure="run that part again")
+    return document
+
+
+def _numbers(numbers: Sequence[int]) -> str:
+    shown = ", ".join(str(number) for number in numbers[:8])
+    return shown + (", …" if len(numbers) > 8 else "")

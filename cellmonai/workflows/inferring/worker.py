@@ -1,0 +1,211 @@
+"""What a worker of a cluster does when it is asked: it reads, runs and encodes, and never writes.
+
+A worker may have several threads. One of them at a time runs the network, and one more may read or encode meanwhile,
+so that a worker takes no more memory than a run without a cluster.
+"""
+
+from __future__ import annotations
+
+import platform
+import threading
+from contextlib import ExitStack
+from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cellmonai.core.errors import InputError
+from cellmonai.core.files import sha256_of
+from cellmonai.core.memory import peak_memory_bytes
+from cellmonai.core.progress import Silent
+from cellmonai.images.block_encode import EncodedBlock, encode_block, encode_skipped
+from cellmonai.instances.find import foreground
+from cellmonai.workflows.inferring.hands import reading, stream_blocks
+from cellmonai.workflows.inferring.model import choose_model
+from cellmonai.workflows.inferring.plane_reader import PlaneReader, open_plane
+from cellmonai.workflows.inferring.runners import make_runner
+from cellmonai.workflows.inferring.tasks import BlockTask, DoneBlock, PlaneTask, RunTask, WorkerFacts
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from cellmonai.images.normalise import Scaling
+    from cellmonai.inference.blended_blocks import AnyBlocks
+    from cellmonai.inference.runner import Engine, Runner
+    from cellmonai.inference.windows import Box
+    from cellmonai.workflows.inferring.model import ChosenModel
+
+_BLOCKS_AT_ONCE = 2
+_DECISIVE = ("cellmonai", "numpy", "torch", "openvino")
+
+_turn = threading.BoundedSemaphore(_BLOCKS_AT_ONCE)
+_network = threading.Lock()
+_begin = threading.Lock()
+_open = threading.local()
+_ready: dict[str, tuple[Runner, ChosenModel]] = {}
+
+
+class _InTurn:
+    """An engine that one thread at a time may use."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine, self.name, self.precision = engine, engine.name, engine.precision
+
+    def run(self, window: NDArray[Any], **place: tuple[int, int]) -> NDArray[Any]:
+        """Give the logits (1, K, h, w) of a window (1, C, h, w), at its place where the engine has to know it."""
+        with _network:
+            return self._engine.run(window, **place)
+
+
+def describe(task: RunTask) -> WorkerFacts:
+    """Make the network ready, once for a run, and say how it runs here.
+
+    Raises
+    ------
+    InputError
+        The model cannot be read here, or is another file.
+    UsageError
+        The device, engine or precision is not there.
+    """
+    runner, _ = _made_ready(task)
+    return WorkerFacts(
+        engine=runner.engine.name,
+        precision=runner.engine.precision,
+        device=runner.device,
+        device_reason=runner.device_reason,
+        threads=runner.threads,
+        activation=runner.activation,
+        names=runner.names,
+        window_bytes_per_px=runner.window_bytes_per_px,
+        fixed_bytes=runner.fixed_bytes,
+        by_place=runner.by_place,
+        device_bytes_per_px=runner.device_bytes_per_px,
+        device_budget=runner.device_budget,
+        versions=_versions(),
+        processor=_processor(),
+    )
+
+
+def digest_of(task: PlaneTask) -> str:
+    """Give the digest of an image's file."""
+    return _opened(task).source.fingerprint
+
+
+def scaling_of(task: PlaneTask) -> Scaling:
+    """Find how the intensities of a plane are scaled, from all its pixels."""
+    _, model = _made_ready(task.run)
+    return _opened(task).scaling(model.card.normalisation)
+
+
+def run_window(task: RunTask, window: NDArray[Any], place: tuple[int, int]) -> NDArray[Any]:
+    """Give the logits (1, K, h, w) of a window (1, C, h, w) whose first pixel is at `place` (row, column)."""
+    runner, _ = _made_ready(task)
+    with _network:
+        return runner.run(window, place)
+
+
+def do_block(task: BlockTask, blocks: AnyBlocks) -> DoneBlock:
+    """Do the one block of `blocks`.
+
+    Raises
+    ------
+    InputError
+        The image or the model cannot be read here, or is another one.
+    MemoryBudgetError
+        There is too little memory for a window.
+    """
+    run = task.plane.run
+    runner, model = _made_ready(run)
+    inside, level = runner.names.index("foreground"), model.point.threshold
+    encoder = task.facts.encoder()
+    made: list[EncodedBlock] = []
+
+    def write(box: Box, maps: NDArray[np.float32] | None) -> None:
+        region = (box.row0, box.col0, box.row1, box.col1)
+        if maps is None:
+            made.append(encode_skipped(encoder, region))
+        else:
+            made.append(encode_block(encoder, region, maps, foreground(maps[inside], level)))
+
+    with _turn:
+        read = reading(_opened(task.plane), task.scaling)
+        in_turn = replace(runner, engine=_InTurn(runner.engine))
+        counts = stream_blocks(blocks, in_turn, read, write, run.settings, after_window=_tell_nobody)
+    return DoneBlock(made[0], counts, describe(run), peak_memory_bytes())
+
+
+def _made_ready(task: RunTask) -> tuple[Runner, ChosenModel]:
+    with _begin:
+        if task.run not in _ready:
+            _ready.clear()  # of an earlier run
+            if not task.model.is_file() or sha256_of(task.model) != task.sha256:
+                raise InputError(
+                    f"is missing or another file on the worker {platform.node()}",
+                    where=str(task.model),
+                    cure="put the model where all workers find it by the same path",
+                )
+            model = choose_model(task.model, threshold=task.settings.threshold)
+            threads = task.threads or _threads_given()
+            runner = make_runner(model, task.sha256, task.settings, Silent(), threads=threads)
+            _ready[task.run] = runner, model
+        return _ready[task.run]
+
+
+def _threads_given() -> int | None:
+    """Give how many threads the cluster gave this worker; None outside of a cluster."""
+    from distributed import get_worker
+
+    try:
+        return int(get_worker().state.nthreads)
+    except ValueError:
+        return None
+
+
+def _opened(task: PlaneTask) -> PlaneReader:
+    """Give the plane, open since this thread used it last where it can be."""
+    key = (task.run.run, task.job)
+    plane: PlaneReader
+    if getattr(_open, "key", None) == key:
+        plane = _open.plane
+        return plane
+    if hasattr(_open, "files"):
+        _open.key = None
+        _open.files.close()
+    _open.files = ExitStack()
+    path = task.job.path
+    here = path.stat().st_size if path.is_file() else 0 if path.is_dir() else None
+    if here != task.file_bytes:
+        raise InputError(
+            f"is missing or another file on the worker {platform.node()}",
+            where=str(path),
+            cure="put the images where all workers find them by the same path",
+        )
+    _, model = _made_ready(task.run)
+    plane = _open.files.enter_context(open_plane(task.job, model.wants, task.run.settings))
+    _open.plane, _open.key = plane, key
+    return plane
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in _DECISIVE:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _processor() -> str:
+    """Name the processor, as the system does."""
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        for line in info.read_text(errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _tell_nobody(px: float) -> None:
+    """Progress is told by whoever asked."""

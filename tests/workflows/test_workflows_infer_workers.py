@@ -1,0 +1,193 @@
+"""Blocks done by the workers of a Dask cluster: the bytes of a run without them, whoever dies on the way."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import tifffile
+from random_networks import write_random_model
+
+from cellmonai.core.errors import UsageError
+from cellmonai.core.processors import usable_processors
+from cellmonai.workflows.infer import infer
+from cellmonai.workflows.inferring.settings import InferSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+psutil = pytest.importorskip("psutil", reason="the extra `distributed` is not installed")
+pytest.importorskip("distributed", reason="the extra `distributed` is not installed")
+pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no SIGKILL here")
+
+
+@pytest.fixture(scope="module", name="model")
+def _model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_random_model(tmp_path_factory.mktemp("model") / "model.safetensors")
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def _slide(name: str, rows: int, columns: int, *, seed: int = 0) -> Path:
+    path = Path(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(seed).integers(0, 255, (rows, columns), np.uint8)
+    tifffile.imwrite(path, pixels, tile=(256, 256), compression="deflate")
+    return path
+
+
+def _start(inputs: Sequence[Path], model: Path, output: str, *more: str) -> subprocess.Popen[str]:
+    words = ["infer", *map(str, inputs), "--model", str(model), "--output", output, "--engine", "openvino", *more]
+    words += ["--window", "640", "--memory", "300MiB"]
+    return subprocess.Popen([sys.executable, "-m", "cellmonai", *words], stderr=subprocess.PIPE, text=True)
+
+
+def _done(process: subprocess.Popen[str], code: int = 0) -> str:
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == code, errors
+    return errors
+
+
+def _digest(folder: str) -> dict[str, str]:
+    files = sorted(path for path in Path(folder).rglob("*") if path.is_file())
+    names = [path for path in files if path.name not in ("run.json", ".cellmonai.lock")]
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in names}
+
+
+def _workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    children = psutil.Process(process.pid).children(recursive=True)
+    return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+
+
+def test_two_workers_of_which_one_dies_give_the_bytes_of_a_run_alone(model: Path) -> None:
+    image = _slide("slide.tif", 2600, 2600)
+    _done(_start([image], model, "alone"))
+    process = _start([image], model, "shared", "--workers", "2")
+    while not Path("shared/.slide.work").exists() and process.poll() is None:
+        time.sleep(0.01)
+    workers = _workers_of(process)
+    assert len(workers) == 2
+    workers[0].kill()
+    _done(process)
+    assert _digest("shared") == _digest("alone")
+    record = json.loads(Path("shared/run.json").read_text())
+    assert record["workers"] == 2
+    assert record["images"][0]["seams"]["holds"]
+
+
+_MORTAL = """
+import os, signal
+from cellmonai.inference.openvino_engine import OpenVinoEngine
+run, windows = OpenVinoEngine.run, []
+def until(self, window):
+    windows.append(window.shape)
+    if window.shape[-1] > 128 and len(windows) > {windows}:  # once it is at work on the slide
+        os.kill(os.getpid(), signal.SIGKILL)
+    return run(self, window)
+OpenVinoEngine.run = until
+"""
+
+
+@contextmanager
+def _scheduler() -> Iterator[Path]:
+    process = _dask("dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", "scheduler.json")
+    try:
+        while not Path("scheduler.json").exists():
+            assert process.poll() is None
+            time.sleep(0.05)
+        yield Path("scheduler.json")
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _dask(module: str, *words: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", f"distributed.cli.{module}", "--no-dashboard", *words]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def _dask_worker(*words: str) -> subprocess.Popen[bytes]:
+    threads = ["--nthreads", str(usable_processors()), "--no-nanny", "--local-directory", str(Path.cwd())]
+    return _dask("dask_worker", "--scheduler-file", "scheduler.json", *threads, *words)
+
+
+def test_the_workers_of_a_scheduler_may_all_die_and_others_come(model: Path) -> None:
+    image = _slide("slide.tif", 1600, 2100)
+    _done(_start([image], model, "alone"))
+    Path("mortal.py").write_text(_MORTAL.format(windows=5))
+    with _scheduler() as file:
+        address = json.loads(file.read_text())["address"]
+        mortal = _dask_worker("--preload", "mortal.py")
+        process = _start([image], model, "shared", "--scheduler", address)
+        assert mortal.wait(timeout=120) == -signal.SIGKILL
+        assert process.poll() is None
+        other = _dask_worker()
+        try:
+            _done(process)
+        finally:
+            other.terminate()
+            other.wait()
+    assert _digest("shared") == _digest("alone")
+
+
+def test_a_run_whose_own_process_is_killed_goes_on_without_workers(model: Path) -> None:
+    image = _slide("slide.tif", 2600, 2600)
+    _done(_start([image], model, "alone"))
+    process = _start([image], model, "shared", "--workers", "2")
+    while not list(Path("shared").glob(".slide.work/*/*/*")) and process.poll() is None:
+        time.sleep(0.01)
+    workers = _workers_of(process)
+    process.kill()
+    process.communicate()
+    psutil.wait_procs(workers, timeout=30)
+    assert not [worker for worker in workers if worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE]
+    _done(_start([image], model, "shared"))
+    assert _digest("shared") == _digest("alone")
+
+
+def test_small_images_are_done_side_by_side_and_a_bad_one_is_told(model: Path) -> None:
+    images = [_slide(f"images/{name}.tif", 200 + 10 * i, 300, seed=i) for i, name in enumerate("abcdef")]
+    Path("images/d.tif").write_bytes(images[3].read_bytes()[:4000])
+    alone = _done(_start(images, model, "alone"), code=9)
+    shared = _done(_start(images, model, "shared", "--workers", "2"), code=9)
+    assert "1 of 6 images failed" in alone
+    assert "1 of 6 images failed" in shared
+    assert _digest("shared") == _digest("alone")
+    order = [image["image"] for image in json.loads(Path("shared/run.json").read_text())["images"]]
+    assert order == [image["image"] for image in json.loads(Path("alone/run.json").read_text())["images"]]
+
+
+def test_an_address_without_a_scheduler_is_refused(model: Path) -> None:
+    with pytest.raises(UsageError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9"):
+        infer([_slide("a.tif", 64, 64)], settings=InferSettings(model=model, scheduler="tcp://127.0.0.1:9"))
+    assert not Path("masks").exists()
+
+
+@pytest.mark.parametrize(
+    ("wishes", "sentence"),
+    [
+        ({"workers": 2, "scheduler": "tcp://a:1"}, "--workers and --scheduler: both say who works"),
+        ({"workers": 0}, "0 is no number of processes"),
+        ({"workers": 2, "method": "otsu"}, "--workers: is for models"),
+    ],
+)
+def test_wishes_that_cannot_be_met_are_refused(wishes: dict[str, object], sentence: str) -> None:
+    with pytest.raises(UsageError, match=sentence):
+        InferSettings(**wishes)  # type: ignore[arg-type] # wrong values are what is tested
+
+
+def test_workers_beside_pictures_that_explain_are_refused(model: Path) -> None:
+    with pytest.raises(UsageError, match="explanations are drawn in this process"):
+        infer([_slide("a.tif", 64, 64)], settings=InferSettings(model=model, workers=2, pictures=("saliency",)))
