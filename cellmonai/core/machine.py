@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 _CPU_INFO, _CPU_QUOTA = Path("/proc/cpuinfo"), Path("/sys/fs/cgroup/cpu.max")
+_INT8_PRODUCTS = {"avx512_vnni", "avx_vnni", "avx_vnni_int8", "amx_int8", "asimddp"}  # the last one of Arm
 _NVIDIA = Path("/proc/driver/nvidia/version")
 
 
@@ -26,6 +27,19 @@ def cpu_model() -> str:
             words = ["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"]
             return subprocess.run(words, capture_output=True, text=True, check=True, timeout=5).stdout.strip()
     return platform.processor() or platform.machine() or "unknown"
+
+
+def multiplies_int8() -> bool | None:
+    """Tell whether the processor sums products of 8-bit integers in one instruction: VNNI, AMX, dot products of Arm.
+
+    None where the system does not say, as Windows.
+    """
+    with suppress(OSError):
+        for line in _CPU_INFO.read_text(encoding="utf-8", errors="replace").splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() in {"flags", "Features"}:
+                return not _INT8_PRODUCTS.isdisjoint(value.split())
+    return None
 
 
 def usable_cores() -> int:

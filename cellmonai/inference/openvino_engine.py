@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from cellmonai.core.errors import MemoryBudgetError, UsageError
-from cellmonai.core.processors import usable_processors
+from cellmonai.core.machine import multiplies_int8, usable_cores
 from cellmonai.inference.openvino_library import WHERE, core, version
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class OpenVinoEngine:
         self.calibration = card.calibration
         self.memory = card.memory
         self._least = card.least_px
-        self._options = engine_options(precision, threads or usable_processors())
+        self._options = engine_options(precision, threads or usable_cores())
         try:
             self._graph = core().read_model(model=converted.graph, weights=converted.weights)
             self._start()
@@ -73,10 +73,7 @@ class OpenVinoEngine:
             There is too little memory for this window.
         """
         rows, columns = window.shape[-2:]
-        short = max(self._least - rows, 0), max(self._least - columns, 0)
-        if any(short):
-            window = np.pad(window, ((0, 0), (0, 0), (0, short[0]), (0, short[1])), mode="edge")
-        logits = self._infer(np.ascontiguousarray(window, np.float32))
+        logits = self._infer(np.ascontiguousarray(at_least(self._least, window), np.float32))
         return np.array(logits[..., :rows, :columns], np.float32, order="C")  # its memory is used for the next window
 
     def facts(self) -> dict[str, Any]:
@@ -110,6 +107,13 @@ class OpenVinoEngine:
         self._request = self._compiled.create_infer_request()
 
 
+def at_least(side: int, window: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Repeat the last row and column of a window (1, C, h, w) until its sides are at least so long, in px."""
+    short = (max(side - length, 0) for length in window.shape[-2:])
+    pad = ((0, 0), (0, 0), *((0, missing) for missing in short))
+    return np.pad(window, pad, mode="edge") if any(missing for _, missing in pad) else window
+
+
 def choose_openvino_precision(wanted: str) -> OpenVinoPrecision:
     """Choose the number format of the network on this CPU: `auto` is f32.
 
@@ -135,7 +139,9 @@ def openvino_precisions() -> tuple[OpenVinoPrecision, ...]:
     """Give the formats that this CPU really computes in; OpenVINO would accept and emulate the others."""
     has = core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     half: tuple[OpenVinoPrecision, ...] = ("bf16",) if "BF16" in has else ()
-    return ("f32", *half, *(("int8",) if "INT8" in has else ()))
+    # OpenVINO names INT8 for every CPU, with VNNI or without
+    whole: tuple[OpenVinoPrecision, ...] = ("int8",) if "INT8" in has and multiplies_int8() is not False else ()
+    return ("f32", *half, *whole)
 
 
 def engine_options(precision: OpenVinoPrecision, threads: int) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import contextlib
 import hashlib
 import io
 import logging
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,8 @@ import numpy as np
 from cellmonai.core.cache import temporary_cache
 from cellmonai.core.errors import UsageError
 from cellmonai.inference.activation import probabilities
-from cellmonai.inference.openvino_engine import OpenVinoEngine, choose_openvino_precision
+from cellmonai.inference.int8_difference import Int8Difference
+from cellmonai.inference.openvino_engine import OpenVinoEngine, at_least, choose_openvino_precision
 from cellmonai.inference.openvino_library import core, load_nncf
 from cellmonai.inference.openvino_memory import memory_of
 from cellmonai.inference.openvino_model import ConvertedModel, keep_converted, serialised
@@ -33,28 +34,19 @@ if TYPE_CHECKING:
     from cellmonai.models.file import Activation
 
 
-@dataclass(frozen=True, slots=True)
-class Int8Difference:
-    """What rounding to 8-bit integers changed on the windows it was calibrated on.
+_NNCF_BYTES = 80 << 20
+_KEPT_SHARE = 0.25
 
-    Parameters
-    ----------
-    windows, px : how many, and their pixels in all
-    digest : SHA-256 of the windows
-    mask_px_f32, mask_px_changed : foreground in f32, and pixels that are foreground in one of the two only
-    objects_f32, objects_int8 : connected regions of the foreground (8 neighbours) in all windows
-    largest, mean : absolute difference of the foreground probability
+
+def calibration_bytes(converted: ConvertedModel, px: int) -> int:
+    """Tell what a calibration takes on top of a process that has imported NNCF, from the pixels of all its windows.
+
+    Notes
+    -----
+    NNCF keeps the inputs of a layer for all windows until it has corrected the layer's bias: about a quarter of what
+    one pass over as many pixels would take. Said over measured, BasicUNet of width 4, 8 and 32: 1.0 to 1.4.
     """
-
-    windows: int
-    px: int
-    digest: str
-    mask_px_f32: int
-    mask_px_changed: int
-    objects_f32: int
-    objects_int8: int
-    largest: float
-    mean: float
+    return _NNCF_BYTES + round(_KEPT_SHARE * px * converted.card.memory.bytes_per_px)
 
 
 def convert_int8(
@@ -101,7 +93,8 @@ def convert_int8(
         memory = memory_of(model, Path(place), channels=card.channels, least=card.least_px, divisor=card.divisor)
     rounded = ConvertedModel(replace(card, numbers="int8", memory=memory), graph, weights, Path())
     engines = OpenVinoEngine(converted), OpenVinoEngine(rounded, precision="int8")
-    difference = _difference(engines, windows, threshold, activation)
+    digest = hashlib.sha256(weights).hexdigest()  # not of the graph, whose names count on within a process
+    difference = _difference(engines, windows, digest, threshold, activation)
     card = replace(rounded.card, calibration=asdict(difference))
     return keep_converted(card, graph, weights), difference
 
@@ -114,7 +107,7 @@ def _rounded(converted: ConvertedModel, windows: Sequence[NDArray[np.float32]]) 
         with contextlib.redirect_stdout(io.StringIO()):  # its progress bars would corrupt --json
             return nncf.quantize(
                 model,
-                nncf.Dataset(list(windows)),
+                nncf.Dataset([at_least(converted.card.least_px, window) for window in windows]),
                 preset=nncf.QuantizationPreset.MIXED,
                 subset_size=len(windows),
                 fast_bias_correction=False,
@@ -128,6 +121,7 @@ def _rounded(converted: ConvertedModel, windows: Sequence[NDArray[np.float32]]) 
 def _difference(
     engines: tuple[OpenVinoEngine, OpenVinoEngine],
     windows: Sequence[NDArray[np.float32]],
+    network_sha256: str,
     threshold: float,
     activation: Activation,
 ) -> Int8Difference:
@@ -146,5 +140,15 @@ def _difference(
         objects_int8 += int(label_components(inside_rounded).max(initial=0))
         largest, total = max(largest, float(off.max())), total + float(off.sum(dtype=np.float64))
     return Int8Difference(
-        len(windows), px, digest.hexdigest(), mask, changed, objects_f32, objects_int8, largest, total / px
+        windows=len(windows),
+        px=px,
+        digest=digest.hexdigest(),
+        network_sha256=network_sha256,
+        threshold=threshold,
+        mask_px_f32=mask,
+        mask_px_changed=changed,
+        objects_f32=objects_f32,
+        objects_int8=objects_int8,
+        largest=largest,
+        mean=total / px,
     )

@@ -113,12 +113,12 @@ def _said(step: Any, what: str) -> str:  # noqa: ANN401 - openvino.Node
 
 def _measure(folder: Path, channels: int, least: int, side: int) -> tuple[int, float]:
     """Give the bytes that loading and a first small window take, and those for each further px of a larger one."""
-    from cellmonai.core.processors import usable_processors
+    from cellmonai.core.machine import usable_cores
     from cellmonai.inference.openvino_engine import engine_options
 
     openvino_there = core()
     resident, _ = _resident_bytes()
-    options = engine_options("f32", usable_processors())
+    options = engine_options("f32", usable_cores())
     request = openvino_there.compile_model(folder / "model.xml", "CPU", options).create_infer_request()
     request.infer([np.zeros((1, channels, least, least), np.float32)])
     loaded, _ = _resident_bytes()

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 Numbers = Literal["f32", "int8"]
 """What the weights of an entry are; `bf16` is computed from those in `f32`."""
 
-FORMAT = 1
+FORMAT = 2
 """Grows with every change of how networks are converted, and of the card."""
 
 CACHE_BYTES = 4 << 30

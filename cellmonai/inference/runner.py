@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from cellmonai.models.file import Activation
@@ -45,6 +47,7 @@ class Runner:
     fixed_bytes : what it takes besides, whatever the windows
     by_place : the engine has to be told where in the image a window lies
     device_bytes_per_px, device_budget : the same of the device's own memory, and what there is of it, bytes
+    calibration : of a network in 8-bit integers, the fields of `Int8Difference`
     """
 
     engine: Engine
@@ -58,6 +61,7 @@ class Runner:
     by_place: bool = False
     device_bytes_per_px: float = 0.0
     device_budget: int | None = None
+    calibration: Mapping[str, Any] | None = None
 
     def run(self, window: NDArray[Any], place: tuple[int, int]) -> NDArray[Any]:
         """Give the logits (1, K, h, w) of a window (1, C, h, w) whose first pixel is at `place` (row, column)."""
@@ -67,10 +71,11 @@ class Runner:
 
     def facts(self) -> dict[str, Any]:
         """Give what a run record says of how the network ran."""
-        return {
+        facts = {
             "device": self.device,
             "device_reason": self.device_reason,
             "engine": self.engine.name,
             "precision": self.engine.precision,
             "threads": self.threads,
         }
+        return facts | ({"calibration": dict(self.calibration)} if self.calibration else {})

@@ -28,7 +28,9 @@ _Place = TypeVar("_Place")
 MOST_WINDOWS = 3
 _SIDE_PX = 128
 _BOUNDS = {"f32": 1e-5, "bf16": 4e-3, "f16": 4e-3}
-_COARSE = 5e-2  # of engines that round more, as int8
+# of engines that round more, as int8: the last bit of what stays in f32 may turn one of its 255 steps. In windows of
+# 500 to 1700 px BasicUNet gave the same bits, and AttentionUnet, with its gates in f32, 0.019 at most in 1 of 15,000 px
+_COARSE = 5e-2
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,9 +124,11 @@ def _infer_share(seen: Survey, telling: Telling) -> InferResult:
 def _finished(finder: Finder, share: Share, settings: InferSettings) -> Iterator[FinishedPlanes]:
     """Open the journal of this share, with all that the results of this run depend on."""
     facts = finder.facts()
+    calibration = facts.get("calibration")
     header = {
         "run": finder.as_record(),
         "engine": {key: facts[key] for key in HOW},
+        **({"int8_network": calibration["network_sha256"]} if calibration else {}),
         "settings": {key: value for key, value in settings.as_json().items() if key not in _NO_RESULT},
         "cellmonai": version("cellmonai"),
     }

@@ -34,7 +34,7 @@ from painting import paint, scattered_discs
 from scipy import ndimage
 
 from cellmonai.core.cache import VARIABLE
-from cellmonai.core.processors import usable_processors
+from cellmonai.core.machine import usable_cores
 from cellmonai.inference.activation import probabilities
 from cellmonai.inference.fold import folded
 from cellmonai.inference.openvino_convert import convert
@@ -198,7 +198,7 @@ def main() -> None:
     parser.add_argument("--precision", nargs="+", default=["f32"], choices=["f32", "bf16", "int8"])
     parser.add_argument("--steps", type=int, default=60, help="of training")
     wish = parser.parse_args()
-    threads = usable_processors()
+    threads = usable_cores()
     torch.set_num_threads(threads)
 
     net = trained(wish.steps)

@@ -100,7 +100,7 @@ if __name__ == "__main__":
         write_slide(slide, side)
         for name, command in (
             ("infer", ("infer", slide, "--model", model, "--output", masks, "--memory", words.memory, "--quiet")),
-            ("count", ("count", masks, "--output", counts, "--quiet")),
+            ("count", ("count", masks, "--output", counts, "--memory", words.memory, "--quiet")),
         ):
             wall, cpu, peak = run(*command)
             mpx = side * side / 1e6

@@ -52,6 +52,32 @@ def test_the_processor_is_named_as_its_maker_does(
     assert machine.cpu_model() == name
 
 
+@pytest.mark.parametrize(
+    ("line", "has_it"),
+    [
+        pytest.param("flags\t\t: fpu sse4_1 avx2 avx512f avx512_vnni\n", True, id="VNNI"),
+        pytest.param("flags\t\t: fpu sse4_1 avx2 avx_vnni\n", True, id="VNNI of a CPU without AVX-512"),
+        pytest.param("flags\t\t: fpu sse4_1 avx2 avx512f avx512_vnniw\n", False, id="none, and a similar word"),
+        pytest.param("Features\t: fp asimd asimddp\n", True, id="dot products of Arm"),
+        pytest.param("Features\t: fp asimd\n", False, id="an older Arm"),
+        pytest.param("model name\t: a CPU\n", None, id="not told"),
+    ],
+)
+def test_instructions_for_8_bit_integers_are_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, line: str, has_it: bool | None
+) -> None:
+    (tmp_path / "cpuinfo").write_text(f"processor\t: 0\n{line}")
+    monkeypatch.setattr(machine, "_CPU_INFO", tmp_path / "cpuinfo")
+    assert machine.multiplies_int8() is has_it
+
+
+def test_a_system_without_a_list_of_instructions_tells_nothing_of_8_bit_integers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "_CPU_INFO", tmp_path / "missing")
+    assert machine.multiplies_int8() is None
+
+
 def test_a_processor_without_a_name_has_its_architecture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "_CPU_INFO", tmp_path / "missing")
     assert machine.cpu_model()

@@ -274,10 +274,28 @@ class _Cpu:
 
 
 def test_an_emulated_bf16_is_refused(pair: Callable[[str], Pair], monkeypatch: pytest.MonkeyPatch) -> None:
+    converted = pair("basic_unet").converted
     monkeypatch.setattr(openvino_engine, "core", _Cpu)
+    monkeypatch.setattr(openvino_engine, "multiplies_int8", lambda: True)
     assert openvino_precisions() == ("f32", "int8")
     with pytest.raises(UsageError, match="does not compute in bf16"):
-        OpenVinoEngine(pair("basic_unet").converted, precision="bf16")
+        OpenVinoEngine(converted, precision="bf16")
+
+
+@pytest.mark.parametrize(
+    ("told", "precisions"),
+    [
+        pytest.param(True, ("f32", "int8"), id="the processor has it"),
+        pytest.param(False, ("f32",), id="OpenVINO alone says so"),
+        pytest.param(None, ("f32", "int8"), id="the system does not tell"),
+    ],
+)
+def test_int8_is_there_where_the_processor_has_instructions_for_it(
+    monkeypatch: pytest.MonkeyPatch, *, told: bool | None, precisions: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(openvino_engine, "core", _Cpu)
+    monkeypatch.setattr(openvino_engine, "multiplies_int8", lambda: told)
+    assert openvino_precisions() == precisions
 
 
 def test_bf16_gives_nearly_the_same_where_the_cpu_has_it(pair: Callable[[str], Pair]) -> None:

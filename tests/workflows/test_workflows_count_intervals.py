@@ -238,6 +238,8 @@ def test_masks_made_in_another_way_have_no_interval() -> None:
     assert "made with stitch gaussian and the model was calibrated with stitch exact" in reason
     assert "invert on" in (known(invert=True).reason or "")
     assert known(tta="flips").reason is None  # what the calibration does not name is free
+    assert known(precision="bf16").reason is None
+    assert "made in 8-bit integers" in (known(precision="int8").reason or "")
 
 
 @pytest.mark.parametrize(
@@ -520,7 +522,12 @@ def test_a_model_that_infer_ran_gives_its_calibration_through_the_record() -> No
     assert record is not None
     assert record.made_by is not None
     assert record.made_by.path == path
-    assert dict(record.made_by.inference) == {"stitch": "exact", "invert": False, "tta": "none"}
+    assert dict(record.made_by.inference) == {
+        "stitch": "exact",
+        "invert": False,
+        "tta": "none",
+        "precision": "f32",
+    }
     found = find_calibration(record.made_by)
     assert found.reason is None
     intervals = {}

@@ -18,7 +18,7 @@ import tifffile
 from random_networks import write_random_model
 
 from cellmonai.core.errors import UsageError
-from cellmonai.core.processors import usable_processors
+from cellmonai.core.machine import usable_cores
 from cellmonai.workflows.infer import infer
 from cellmonai.workflows.inferring.settings import InferSettings
 
@@ -119,7 +119,7 @@ def _dask(module: str, *words: str) -> subprocess.Popen[bytes]:
 
 
 def _dask_worker(*words: str) -> subprocess.Popen[bytes]:
-    threads = ["--nthreads", str(usable_processors()), "--no-nanny", "--local-directory", str(Path.cwd())]
+    threads = ["--nthreads", str(usable_cores()), "--no-nanny", "--local-directory", str(Path.cwd())]
     return _dask("dask_worker", "--scheduler-file", "scheduler.json", *threads, *words)
 
 

@@ -12,7 +12,8 @@ from cellmonai.images.budget import available_memory
 from cellmonai.inference.blocks import WindowLimits, make_blocks
 from cellmonai.inference.windows import smallest_window
 from cellmonai.workflows.inferring.failures import amount, nothing_worked
-from cellmonai.workflows.inferring.hands import OwnHands
+from cellmonai.workflows.inferring.hands import Hands, OwnHands
+from cellmonai.workflows.inferring.int8 import calibration_on
 from cellmonai.workflows.inferring.jobs import IMAGE_FAILURES, ImageJob, Survey
 from cellmonai.workflows.inferring.plane import BlockFinding, infer_plane, work_folder
 from cellmonai.workflows.inferring.runners import make_runner
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from cellmonai.core.progress import Reporter
     from cellmonai.inference.blended_blocks import AnyBlocks
+    from cellmonai.inference.openvino_runner import Calibrate
     from cellmonai.inference.plan import Stitch
     from cellmonai.inference.runner import Runner
     from cellmonai.workflows.inferring.hands import Hands
@@ -58,7 +60,8 @@ class BlockByBlock:
     def prepare(self, seen: Survey, reporter: Reporter) -> list[ImageJob]:
         """Make the network ready, cut every plane before the first is done, and say what it will take."""
         digest = sha256_of(self._chosen.path)
-        self._hands = _hands(self._chosen, digest, self._settings, reporter)
+        calibrate = calibration_on(seen.jobs, self._chosen, self._settings, reporter, budget=self._budget)
+        self._hands = _hands(self._chosen, digest, self._settings, reporter, calibrate)
         runner = self._hands.runner
         self._finding = BlockFinding(self._hands, self._chosen, digest, self._settings)
         for job in seen.jobs:
@@ -153,10 +156,14 @@ class BlockByBlock:
         )
 
 
-def _hands(model: ChosenModel, digest: str, settings: InferSettings, reporter: Reporter) -> Hands:
+def _hands(
+    model: ChosenModel, digest: str, settings: InferSettings, reporter: Reporter, calibrate: Calibrate | None
+) -> Hands:
     """Give who does the blocks."""
     if settings.workers is None and settings.scheduler is None:
-        return OwnHands(make_runner(model, digest, settings, reporter), model, settings)
+        return OwnHands(make_runner(model, digest, settings, reporter, calibrate), model, settings)
+    if settings.precision == "int8":  # calibrated here, where the images are known; workers find it in the same cache
+        make_runner(model, digest, settings, reporter, calibrate)
     from cellmonai.workflows.inferring.cluster import ClusterHands  # Dask is an extra
 
     return ClusterHands.begin(model, digest, settings, reporter)

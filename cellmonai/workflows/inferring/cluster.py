@@ -94,6 +94,7 @@ class ClusterHands:
                     where="--scheduler",
                     cure="install the same version everywhere",
                 )
+            task = replace(task, threads=facts.threads)  # the same everywhere, as the last bits depend on it
             return cls(cluster, task, facts, reporter, stack.pop_all())
 
     @property
@@ -220,4 +221,5 @@ def _runner(cluster: Cluster, task: RunTask, facts: WorkerFacts) -> Runner:
         by_place=facts.by_place,
         device_bytes_per_px=facts.device_bytes_per_px,
         device_budget=facts.device_budget,
+        calibration=facts.calibration,
     )

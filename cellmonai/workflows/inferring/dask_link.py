@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from cellmonai.core.errors import CellmonaiError, UsageError
-from cellmonai.core.processors import usable_processors
+from cellmonai.core.machine import usable_cores
 from cellmonai.workflows.inferring.failures import amount
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ def connected(*, workers: int | None, scheduler: str | None, reporter: Reporter)
             yield client, None
         return
     assert workers is not None
-    threads = usable_processors()  # not a share of them: the last bits of results depend on the number of threads
+    threads = usable_cores()  # not a share of them: the last bits of results depend on the number of threads
     with (
         LocalCluster(
             n_workers=workers,

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from cellmonai.core.errors import UsageError
+from cellmonai.inference.int8_difference import Int8Difference
 from cellmonai.workflows.inferring.blended import BlendedByBlock
 from cellmonai.workflows.inferring.blockwise import BlockByBlock
 from cellmonai.workflows.inferring.failures import amount
+from cellmonai.workflows.inferring.int8 import refuse_beside_int8
 from cellmonai.workflows.inferring.model import choose_model, pixel_size_differs
 from cellmonai.workflows.inferring.pictures import require_maps_for_pictures
 from cellmonai.workflows.inferring.seam_words import begun_window_warning, seams_warning
@@ -70,6 +72,7 @@ class NetworkFinder:
         self._chosen = choose_model(settings.model, threshold=settings.threshold)
         require_maps_for_pictures(self._chosen.card, settings)
         _refuse_beside_explanations(settings)
+        refuse_beside_int8(settings, tile_exact=self._chosen.card.tile_exact, explains=_explains(settings))
         if settings.mc_dropout and settings.stitch == "minimum":
             raise UsageError(
                 "tiles of the minimum stitch begin anywhere, and patterns of dropout only at steps of the network",
@@ -123,7 +126,9 @@ class NetworkFinder:
         self._way.close()
 
     def warn(self, done: Sequence[ImageDone], reporter: Reporter) -> None:
-        """Warn of images with other pixels than the model was trained on, of seams, and of what an earlier run left."""
+        """Warn of images with other pixels than the model was trained on, seams, what a run before left, and int8."""
+        if (said := self._way.facts().get("calibration")) and (difference := Int8Difference(**said)).is_large:
+            reporter.warn("int8", f"{difference.sentence}; leave --precision out to count as the model was trained")
         for image in done:
             if image.damaged_blocks:
                 what = f"{amount(image.damaged_blocks, 'block')} of an earlier run had been damaged and were done again"

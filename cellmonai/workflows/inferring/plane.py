@@ -151,6 +151,7 @@ def _as_begun(begun: Mapping[str, Any] | None, blocks: AnyBlocks, job: ImageJob,
 
 def _header(job: ImageJob, finding: BlockFinding, digest: str, scaling: Scaling, blocks: AnyBlocks) -> dict[str, Any]:
     settings, facts = finding.settings, finding.runner.facts()
+    calibration = finding.runner.calibration
     return {
         "image": digest,
         "plane": job.plane,
@@ -160,6 +161,7 @@ def _header(job: ImageJob, finding: BlockFinding, digest: str, scaling: Scaling,
         "precision": facts["precision"],
         "device": facts["device"],
         "threads": facts["threads"],
+        **({"int8_network": calibration["network_sha256"]} if calibration else {}),
         "threshold": finding.model.point.threshold,
         "invert": settings.invert,
         "tta": settings.tta,

@@ -21,7 +21,7 @@ SHARDS = ".shards"
 _SCHEMA = "cellmonai.run.infer/"
 _VERSION = "1"
 _LARGEST_RECORD_BYTES = 256 * 2**20
-_INFERENCE = ("stitch", "invert", "tta")
+_INFERENCE = ("stitch", "invert", "tta", "precision")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,8 @@ class RecordedModel:
     ----------
     path : the file as `infer` was given it, which may be gone by now
     sha256 : its digest at that time, in hexadecimal; empty where the record does not say
-    inference : what decides the result beside the operating point: name and value of `stitch`, `invert`, `tta`
+    inference : what decides the result beside the operating point: name and value of `stitch`, `invert`, `tta`,
+        `precision`
     """
 
     path: Path

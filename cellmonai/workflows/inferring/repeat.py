@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from cellmonai.core.errors import InputError, UsageError
 from cellmonai.core.files import sha256_of
+from cellmonai.workflows.inferring.int8 import require_same_calibration
 from cellmonai.workflows.inferring.settings import InferSettings
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ def repeated_run(record: Path, images: Sequence[Path], typed: InferSettings) -> 
     Raises
     ------
     InputError
-        It is no record of `infer`, or damaged, or the model is gone or another one by now.
+        It is no record of `infer`, or damaged; or the model is gone, or another one by now, or in 8-bit integers and
+        calibrated anew.
     UsageError
         Images or other settings are given too.
     """
@@ -56,12 +58,14 @@ def repeated_run(record: Path, images: Sequence[Path], typed: InferSettings) -> 
     document = _read(record)
     try:
         inputs = [Path(str(name)) for name in document["inputs"]]
-        settings = _settings(document["parameters"], here)
-        return inputs, _with_same_model(settings, document.get("model"))
+        settings = _with_same_model(_settings(document["parameters"], here), document.get("model"))
+        if settings.precision == "int8":
+            require_same_calibration(document["model"], document["calibration"], record)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(
             f"is a damaged record ({type(error).__name__}: {error})", where=str(record), cure="give another run.json"
         ) from error
+    return inputs, settings
 
 
 def _read(record: Path) -> dict[str, Any]:

@@ -10,24 +10,34 @@ from cellmonai.core.errors import UsageError
 
 if TYPE_CHECKING:
     from cellmonai.core.progress import Reporter
+    from cellmonai.inference.openvino_runner import Calibrate
     from cellmonai.inference.runner import Runner
     from cellmonai.workflows.inferring.model import ChosenModel
     from cellmonai.workflows.inferring.settings import InferSettings
 
 
 def make_runner(
-    model: ChosenModel, sha256: str, settings: InferSettings, reporter: Reporter, *, threads: int | None = None
+    model: ChosenModel,
+    sha256: str,
+    settings: InferSettings,
+    reporter: Reporter,
+    calibrate: Calibrate | None = None,
+    *,
+    threads: int | None = None,
 ) -> Runner:
     """Make a model ready to run, once for every window, or several times where views or dropout are averaged.
 
     Parameters
     ----------
-    threads : that compute on a CPU; None is one for each processor that this process may use
+    sha256 : digest of the model's file
+    calibrate : see `openvino_runner`
+    threads : that compute on a CPU; None is one for each core that this process may use
 
     Raises
     ------
     UsageError
-        The device, engine or precision is not there, or the network has no dropout.
+        The device, engine or precision is not there, or the network has no dropout; a calibration is needed for int8,
+        and there is none to be had.
     InputError
         The model cannot be read.
     """
@@ -41,7 +51,7 @@ def make_runner(
             samples=settings.mc_dropout,
             threads=threads,
         )
-    runner = _plain_runner(model, sha256, settings, reporter, threads)
+    runner = _plain_runner(model, sha256, settings, reporter, calibrate, threads)
     if settings.tta == "none":
         return runner
     from cellmonai.inference.spread import SPREAD
@@ -53,7 +63,12 @@ def make_runner(
 
 
 def _plain_runner(
-    model: ChosenModel, sha256: str, settings: InferSettings, reporter: Reporter, threads: int | None
+    model: ChosenModel,
+    sha256: str,
+    settings: InferSettings,
+    reporter: Reporter,
+    calibrate: Calibrate | None,
+    threads: int | None,
 ) -> Runner:
     require_device_name(settings.device)
     on_cpu = None if settings.engine == "torch" else _why_cpu(settings)
@@ -69,6 +84,7 @@ def _plain_runner(
                 reason=on_cpu,
                 tell=reporter.note,
                 threads=threads,
+                calibrate=calibrate,
             )
         except UsageError as error:
             if settings.engine == "openvino" or settings.precision != "auto":
@@ -87,7 +103,7 @@ def _why_cpu(settings: InferSettings) -> str | None:
         if settings.engine == "openvino":
             raise UsageError("OpenVINO runs on the CPU", where="--engine openvino", cure="leave --device out")
         return None
-    if settings.engine == "openvino":
+    if settings.engine == "openvino" or settings.precision == "int8":
         return "OpenVINO runs there"
     if (reason := why_no_gpu()) is not None:
         return reason

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 StitchChoice = Literal["auto", "exact", "gaussian", "constant", "minimum"]
-PrecisionChoice = Literal["auto", "f32", "bf16", "f16"]
+PrecisionChoice = Literal["auto", "f32", "bf16", "f16", "int8"]
 EngineChoice = Literal["auto", "torch", "openvino"]
 TtaChoice = Literal["none", "flips", "d4"]
 EXPLANATIONS = ("attention", "uncertainty", "saliency")
@@ -34,7 +34,7 @@ class InferSettings:
     output : folder of the results
     sliding_window : cut images into windows even where one would do
     window : longest side of a window in px; None is what the memory allows
-    stitch, device, precision : see `inference.predictor.Predictor`
+    stitch, device, precision : see `inference.predictor.Predictor`; `int8`, with OpenVINO only, see `int8.py`
     engine : what runs the network; `auto` is OpenVINO on a CPU, else torch
     memory : budget in bytes; None is half of what is available
     threshold : foreground probability from which a pixel is foreground; None is the model's operating point

@@ -66,6 +66,7 @@ class WorkerFacts:
     by_place: bool
     device_bytes_per_px: float
     device_budget: int | None
+    calibration: Mapping[str, Any] | None
     versions: Mapping[str, str]
     processor: str
 
@@ -76,7 +77,9 @@ class WorkerFacts:
 
     def _decisive(self) -> dict[str, Any]:
         kind = self.device.partition(":")[0]
-        return {"engine": self.engine, "precision": self.precision, "device": kind, **self.versions}
+        calibration = self.calibration and self.calibration["network_sha256"]
+        facts = {"engine": self.engine, "precision": self.precision, "device": kind}
+        return {**facts, "int8 calibration": calibration, **self.versions}
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,11 @@ import threading
 from contextlib import ExitStack
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cellmonai.core.errors import InputError
 from cellmonai.core.files import sha256_of
+from cellmonai.core.machine import cpu_model
 from cellmonai.core.memory import peak_memory_bytes
 from cellmonai.core.progress import Silent
 from cellmonai.images.block_encode import EncodedBlock, encode_block, encode_skipped
@@ -82,8 +82,9 @@ def describe(task: RunTask) -> WorkerFacts:
         by_place=runner.by_place,
         device_bytes_per_px=runner.device_bytes_per_px,
         device_budget=runner.device_budget,
+        calibration=runner.calibration,
         versions=_versions(),
-        processor=_processor(),
+        processor=cpu_model(),
     )
 
 
@@ -195,16 +196,6 @@ def _versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
-
-
-def _processor() -> str:
-    """Name the processor, as the system does."""
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        for line in info.read_text(errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
 
 
 def _tell_nobody(px: float) -> None:
