@@ -144,6 +144,15 @@ def infer(
         list[str] | None,
         typer.Option(metavar="NAME_OR_INDEX", help="Channel to use, by name or number from 0; repeat for several."),
     ] = None,
+    plane: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME_OR_INDEX",
+            help="Time, depth or series to do, as t0_z03, a pattern as '*z03', or a number from 0; repeat for several. "
+            "[default: all]",
+            show_default=False,
+        ),
+    ] = None,
     invert: Annotated[bool, typer.Option("--invert", help="Swap bright and dark before the model sees it.")] = False,
     pictures: Annotated[
         str | None,
@@ -192,6 +201,7 @@ def infer(
         shard=None if shard is None else parse_shard(shard),
         threshold=threshold,
         channels=tuple(channel or ()),
+        planes=tuple(plane or ()),
         invert=invert,
         pictures=tuple(dict.fromkeys(word.strip() for word in pictures.split(","))) if pictures else (),
         at=None if at is None else parse_pixel(at),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from cellmonai.core.errors import CellmonaiError, InputError, MemoryBudgetError
@@ -104,7 +105,7 @@ def survey(
     for path in paths if mine is None else mine:
         try:
             with open_resolved(path, settings) as source:
-                jobs.extend(_jobs_of(source, wanted, settings.channels))
+                jobs.extend(_jobs_of(source, wanted, settings))
         except IMAGE_FAILURES as error:
             failures[str(path)] = error
     names = dict(zip(paths, distinct_names(paths, [image_stem(path) for path in paths]), strict=True))
@@ -113,8 +114,9 @@ def survey(
     return Survey(tuple(named), failures)
 
 
-def _jobs_of(source: ImageSource, wanted: WantedChannels, named: Sequence[str]) -> list[ImageJob]:
-    channels = _channels(source, wanted, named)
+def _jobs_of(source: ImageSource, wanted: WantedChannels, settings: InferSettings) -> list[ImageJob]:
+    channels = _channels(source, wanted, settings.channels)
+    chosen = _planes(source, settings.planes)
     return [
         ImageJob(
             path=source.path,
@@ -129,7 +131,33 @@ def _jobs_of(source: ImageSource, wanted: WantedChannels, named: Sequence[str]) 
             notes=tuple(source.notes),
         )
         for index, plane in enumerate(source.planes)
+        if index in chosen
     ]
+
+
+def _planes(source: ImageSource, named: Sequence[str]) -> set[int]:
+    """Give the indices of the planes that are named; of all where none is."""
+    chosen = set(range(len(source.planes))) if not named else set()
+    for word in named:
+        found = {index for index, plane in enumerate(source.planes) if fnmatchcase(plane.casefold(), word.casefold())}
+        if not found and word.isdecimal() and int(word) < len(source.planes):
+            found = {int(word)}
+        if not found:
+            several = len(source.planes) > 1
+            what = f"its planes are {_shortened(source.planes)}" if several else "it has a single one"
+            raise InputError(
+                f"it has no plane {word!r}, {what}",
+                where=str(source.path),
+                cure=f"give one of these names, a pattern as {source.planes[0][:2]}*, or a number from 0"
+                if several
+                else "leave --plane out",
+            )
+        chosen |= found
+    return chosen
+
+
+def _shortened(names: Sequence[str]) -> str:
+    return ", ".join(names) if len(names) <= 6 else f"{', '.join(names[:3])}, …, {names[-1]} ({len(names)} in all)"
 
 
 def _channels(source: ImageSource, wanted: WantedChannels, named: Sequence[str]) -> tuple[int, ...]:

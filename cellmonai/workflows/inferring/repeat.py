@@ -90,6 +90,7 @@ def _settings(said: dict[str, Any], here: dict[str, Any]) -> InferSettings:
         shard=None if said.get("shard") is None else (int(said["shard"][0]), int(said["shard"][1])),
         window=None if window == "auto" else int(window),
         channels=tuple(str(name) for name in said["channels"]),
+        planes=tuple(str(name) for name in said["planes"]),
         pictures=tuple(str(kind) for kind in said["pictures"]),
         at=None if said["at"] is None else (int(said["at"][0]), int(said["at"][1])),
         parameters=dict(said["set"]),

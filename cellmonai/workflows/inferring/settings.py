@@ -40,6 +40,8 @@ class InferSettings:
     threshold : foreground probability from which a pixel is foreground; None is the model's operating point
     tta : run every window in 4 (`flips`) or 8 (`d4`) views and average them; one more map tells how far they disagree
     mc_dropout : run every window so many times with dropout at work, likewise; 0 is off
+    planes : which times, depths and series of an image to do, by name (as `t0_z03`), pattern (`*z03`) or number from 0;
+        empty is all
     level, um_per_px : a resolution of the image, by its index among those stored or by its pixel size; None is the full
     channels : names or numbers of the channels to take, in the order of the model's input; empty is all
     invert : swap bright and dark, for dark cells on a bright ground and a model of bright ones
@@ -75,6 +77,7 @@ class InferSettings:
     memory: int | None = None
     threshold: float | None = None
     channels: tuple[str, ...] = ()
+    planes: tuple[str, ...] = ()
     level: int | None = None
     um_per_px: float | None = None
     invert: bool = False
@@ -152,6 +155,7 @@ class InferSettings:
             "engine": self.engine,
             "tta": self.tta,
             "mc_dropout": self.mc_dropout,
+            "planes": list(self.planes),
             "level": self.level,
             "um_per_px": self.um_per_px,
             "memory": self.memory,

@@ -14,6 +14,7 @@ FOR_METHODS = (
     "output",
     "memory",
     "channels",
+    "planes",
     "level",
     "um_per_px",
     "invert",
