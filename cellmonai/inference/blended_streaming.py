@@ -122,9 +122,8 @@ class BlendedStreaming:
             counts.repeated += is_home
             return self._flat[key]
         counts.run += 1
-        logits: NDArray[Any] = self.run(repeated_edge(pixels, window.pad)[None], (window.read.row0, window.read.col0))[
-            0
-        ]
+        place = window.read.row0, window.read.col0
+        logits: NDArray[Any] = self.run(repeated_edge(pixels, window.pad)[None], place)[0]
         if key is not None and len(self._flat) < FLAT_KEPT and logits.size * (len(self._flat) + 1) <= FLAT_VALUES:
             self._flat[key] = logits
         return logits
