@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cellmonai.inference.activation import probabilities
+from cellmonai.inference.canvas import Lowest
 from cellmonai.inference.stitch import padded_image
 from cellmonai.inference.tiling import PUBLISHED_TILE_PX
 from cellmonai.inference.windows import Box
@@ -53,18 +53,13 @@ def stitch_minimum(
     the minimum of borders would join touching cells.
     """
     height, width = image.shape[-2:]
-    maps: NDArray[Any] | None = None
+    canvas = Lowest(Box(0, 0, height, width), activation=activation)
     for box in tiling.boxes:
         inside = box.clipped((height, width))
         tile = padded_image(image[(slice(None), *inside.slices)], (tiling.side, tiling.side))
-        rows, columns = inside.shape
-        logits = run(tile[None])[0, :, :rows, :columns]
-        found = probabilities(logits, activation)
-        if maps is None:
-            maps = np.full((found.shape[0], height, width), np.inf, found.dtype)
-        room = maps[(slice(None), *inside.slices)]
-        np.copyto(room, found, where=~(found[0] >= room[0]))  # the first of equals; what is not a number stays seen
+        canvas.add(box, run(tile[None])[0])
         after_window(height * width / len(tiling.boxes))
+    maps = canvas.maps()
     assert maps is not None  # an image has at least one tile
     return maps
 

@@ -21,6 +21,10 @@ from cellmonai.inference.windows import (
 
 Stitch = Literal["exact", "gaussian", "constant", "minimum"]
 
+LONGEST_CORE_PX = {"cpu": 1024, "mps": 1024, "cuda": 2048}
+"""The longest side of a core that is taken without being asked for, in px, by device: larger windows read a smaller
+share of halo, and take more memory."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rules:
@@ -93,7 +97,7 @@ def make_plan(shape: tuple[int, int, int], rules: Rules, costs: Costs, *, held_b
     """
     size = shape[1:]
     image_bytes = held_bytes + _image_bytes(shape, rules, costs)
-    longest = _longest_window(size, rules)
+    longest = longest_window(size, rules)
     fixed = rules.window is not None or rules.stitch == "minimum"
     shortest = longest if fixed else min(longest, rules.smallest)
     window = next(
@@ -141,7 +145,8 @@ def _extent(layout: Lattice | Blending | Tiling) -> tuple[int, tuple[int, int]]:
             return len(layout.boxes), (layout.side, layout.side)
 
 
-def _longest_window(size: tuple[int, int], rules: Rules) -> int:
+def longest_window(size: tuple[int, int], rules: Rules) -> int:
+    """Give the longest side, in px, of the windows that an image (Y, X) is cut into where memory does not matter."""
     side = max(padded_shape(size, rules.divisor))
     if rules.window is not None:
         longest = rules.window
@@ -155,8 +160,25 @@ def _longest_window(size: tuple[int, int], rules: Rules) -> int:
 
 
 def _layout(size: tuple[int, int], window: int, rules: Rules) -> Lattice | Blending | Tiling:
-    if rules.stitch != "minimum" and max(padded_shape(size, rules.divisor)) <= window:
+    require_windows(size, window, rules)
+    one = max(padded_shape(size, rules.divisor)) <= window
+    if rules.stitch == "exact" or (one and rules.stitch != "minimum"):
         return make_lattice(size, window=window, halo=rules.radius_px, divisor=rules.divisor)
+    if rules.stitch == "minimum":
+        return make_tiling(size, tile=window // rules.divisor * rules.divisor)
+    return make_blending(size, window=window, divisor=rules.divisor)
+
+
+def require_windows(size: tuple[int, int], window: int, rules: Rules) -> None:
+    """Refuse windows of at most `window` px that an image (Y, X) cannot be cut into.
+
+    Raises
+    ------
+    UsageError
+        They are too small, or `exact` was asked for and cannot be.
+    """
+    if rules.stitch != "minimum" and max(padded_shape(size, rules.divisor)) <= window:
+        return
     if rules.stitch == "exact" and not rules.tile_exact:
         raise UsageError(
             "this network's result depends on everything its window holds, so windows cannot equal the whole image",
@@ -169,18 +191,13 @@ def _layout(size: tuple[int, int], window: int, rules: Rules) -> Lattice | Blend
             where="--window",
             cure=f"give {rules.smallest} or more",
         )
-    if rules.stitch == "exact":
-        return make_lattice(size, window=window, halo=rules.radius_px, divisor=rules.divisor)
-    if rules.stitch == "minimum":
-        return make_tiling(size, tile=window // rules.divisor * rules.divisor)
-    return make_blending(size, window=window, divisor=rules.divisor)
 
 
 def _image_bytes(shape: tuple[int, int, int], rules: Rules, costs: Costs) -> int:
     channels, rows, columns = shape
     planes = channels + costs.outputs
-    if rules.stitch in {"gaussian", "constant"}:  # a padded copy, the blended logits and the map of weights
-        planes = 2 * planes + 1
+    if rules.stitch in {"gaussian", "constant"}:  # the averaged logits and the map of weights
+        planes += costs.outputs + 1
     return 4 * planes * rows * columns
 
 

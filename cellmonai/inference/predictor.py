@@ -13,7 +13,7 @@ from cellmonai.inference.budget import device_budget, gradient_costs, window_cos
 from cellmonai.inference.devices import choose_device, choose_precision
 from cellmonai.inference.engine import TorchEngine
 from cellmonai.inference.minimum import stitch_minimum
-from cellmonai.inference.plan import Costs, Plan, Rules, Stitch, make_plan, require_extra_window
+from cellmonai.inference.plan import LONGEST_CORE_PX, Costs, Plan, Rules, Stitch, make_plan, require_extra_window
 from cellmonai.inference.stitch import stitch_blended, stitch_exact
 from cellmonai.inference.tiling import Tiling
 from cellmonai.inference.windows import Blending
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from cellmonai.inference.stitch import AfterWindow
     from cellmonai.inference.windows import Box
     from cellmonai.models.file import Activation
-
-# the longest side that `auto` gives a core, in px: larger windows read a smaller share of halo, and take more memory
-_LONGEST_CORE_PX = {"cpu": 1024, "mps": 1024, "cuda": 2048}
 
 
 class Predictor:
@@ -86,7 +83,7 @@ class Predictor:
             tile_exact=tile_exact,
             stitch=("exact" if tile_exact else "gaussian") if stitch == "auto" else stitch,
             window=None if window == "auto" else window,
-            longest_core=_LONGEST_CORE_PX[self.device.kind],
+            longest_core=LONGEST_CORE_PX[self.device.kind],
             cut=cut,
         )
 

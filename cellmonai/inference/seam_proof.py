@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from cellmonai.instances.components import label_components
 from cellmonai.instances.find import foreground
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from numpy.typing import NDArray
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from cellmonai.inference.stitch import Read
     from cellmonai.inference.streaming import RunAt
     from cellmonai.models.file import Activation
+
+_Place = TypeVar("_Place")
 
 MOST_WINDOWS = 3
 _SIDE_PX = 128
@@ -41,7 +43,7 @@ class SeamProof:
     largest_difference : of a probability, beyond the rounding with which maps are stored
     mask_px : pixels of the mask that differ
     objects : by how much the number of regions differs, in all windows together
-    bound : the largest difference that the precision explains
+    bound : the largest difference that the precision explains, or that averaging should leave
     """
 
     windows: int
@@ -107,17 +109,29 @@ def prove_seams(
     blocks: Blocks, written: Written, again: Again, *, precision: str, foreground_map: int, threshold: float
 ) -> SeamProof:
     """Run windows that lie across the seams of others and compare them with what was written."""
+    found = ((core, again.probabilities_of(core, blocks)) for core in seam_boxes(blocks, again.divisor))
+    bound = _BOUNDS.get(precision, _COARSE)
+    return compared(found, written, bound=bound, foreground_map=foreground_map, threshold=threshold)
+
+
+def compared(
+    found: Iterable[tuple[Box, NDArray[np.floating[Any]]]],
+    written: Written,
+    *,
+    bound: float,
+    foreground_map: int,
+    threshold: float,
+) -> SeamProof:
+    """Compare the probabilities (K, h, w) of boxes, as windows that were run again give them, with what was written."""
     difference, mask_px, objects, windows = 0.0, 0, 0, 0
-    for core in seam_boxes(blocks, again.divisor):
-        found = again.probabilities_of(core, blocks)
+    for core, now in found:
         stored, mask = written.maps(core), written.mask(core)
-        rounding = written.step / 2
-        difference = max(difference, float((np.abs(found - stored) - rounding).max()))
-        mask_now = foreground(found[foreground_map], threshold)
+        difference = max(difference, float((np.abs(now - stored) - written.step / 2).max()))
+        mask_now = foreground(now[foreground_map], threshold)
         mask_px += int(np.count_nonzero(mask_now != mask))
         objects += abs(int(label_components(mask_now).max(initial=0)) - int(label_components(mask).max(initial=0)))
         windows += 1
-    return SeamProof(windows, max(difference, 0.0), mask_px, objects, _BOUNDS.get(precision, _COARSE))
+    return SeamProof(windows, max(difference, 0.0), mask_px, objects, bound)
 
 
 def seam_boxes(blocks: Blocks, divisor: int) -> list[Box]:
@@ -126,7 +140,7 @@ def seam_boxes(blocks: Blocks, divisor: int) -> list[Box]:
     if not rows and not columns:
         return []
     places = [(row, col) for row in _spread(rows) for col in _spread(columns)]
-    chosen = _spread_places(places)
+    chosen = spread_out(places)
     return [box for place in chosen if (box := _box(place, blocks, divisor)) is not None]
 
 
@@ -136,7 +150,8 @@ def _spread(cuts: list[int]) -> list[int]:
     return sorted({cuts[0], cuts[len(cuts) // 2], cuts[-1]})
 
 
-def _spread_places(places: list[tuple[int, int]]) -> list[tuple[int, int]]:
+def spread_out(places: list[_Place]) -> list[_Place]:
+    """Give the first, the middle and the last of many places, all of few."""
     if len(places) <= MOST_WINDOWS:
         return places
     return [places[0], places[len(places) // 2], places[-1]]

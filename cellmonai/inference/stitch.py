@@ -1,4 +1,4 @@
-"""From windows to one map: exact cores, or MONAI's blending."""
+"""From windows to one map in memory: exact cores, or MONAI's blending."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from cellmonai.inference.activation import probabilities
+from cellmonai.inference.canvas import Average
+from cellmonai.inference.importance import importance_map
+from cellmonai.inference.windows import Box
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
-    from torch import Tensor
 
-    from cellmonai.inference.windows import Blending, Box, Lattice
+    from cellmonai.inference.windows import Blending, Lattice
     from cellmonai.models.file import Activation
 
     Run = Callable[[NDArray[Any]], NDArray[Any]]
@@ -25,8 +27,6 @@ if TYPE_CHECKING:
     """Take the probabilities (K, h, w) of a box inside the image."""
     AfterWindow = Callable[[float], None]
     """Told after each window how many px of the image it settled; may raise to stop."""
-
-OVERLAP = 0.25  # of a window's side, for the blended stitches; MONAI's default
 
 
 def stitch_exact(
@@ -61,29 +61,21 @@ def stitch_blended(
     activation: Activation = "sigmoid",
     after_window: AfterWindow,
 ) -> NDArray[np.float32]:
-    """Average overlapping windows with MONAI's sliding-window inferer; gives probabilities (K, Y, X).
+    """Average overlapping windows as MONAI's sliding-window inferer does; gives probabilities (K, Y, X).
 
     Logits are averaged, with weights that fall towards the edge of a window (`gaussian`) or are equal (`constant`).
-    The image, the map and a map of weights are held in memory.
+    The image, the maps and the sums of logits and weights are held in memory; `blended_streaming` needs less.
     """
-    import torch
-    from monai.inferers import SlidingWindowInferer
-
     height, width = image.shape[-2:]
-    share = height * width / blending.windows
-
-    def run_and_tell(window: Tensor) -> Tensor:
-        logits = run(window.numpy())
-        after_window(share)
-        return torch.from_numpy(logits)
-
-    inferer = SlidingWindowInferer(
-        roi_size=blending.side, sw_batch_size=1, overlap=OVERLAP, mode=mode, padding_mode="replicate", progress=False
-    )
-    padded = torch.from_numpy(padded_image(image, blending.padded))[None]
-    with torch.inference_mode():
-        logits = inferer(padded, run_and_tell)
-    return probabilities(logits[0, :, :height, :width].numpy(), activation)
+    canvas = Average(Box(0, 0, height, width), weights=importance_map(blending.side, mode), activation=activation)
+    for box in blending.boxes:
+        inside = box.clipped((height, width))
+        pixels = image[(slice(None), *inside.slices)]
+        canvas.add(box, run(repeated_edge(pixels, (box.row1 - inside.row1, box.col1 - inside.col1))[None])[0])
+        after_window(height * width / blending.windows)
+    maps = canvas.maps()
+    assert maps is not None  # an image has at least one window
+    return maps
 
 
 def padded_image(image: NDArray[Any], padded: tuple[int, int]) -> NDArray[Any]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cellmonai.inference.activation import probabilities
+from cellmonai.inference.beside import read_ahead, write_behind
 from cellmonai.inference.stitch import repeated_edge
 
 if TYPE_CHECKING:
@@ -25,8 +25,11 @@ if TYPE_CHECKING:
     WriteBlock = Callable[[Box, NDArray[np.float32] | None], None]
     """Take the probabilities (K, h, w) of a block, or None where all of it was skipped."""
 
-_FLAT_KEPT = 8  # results of windows without any structure that are kept: scanners fill what they did not see
-_FLAT_PX = 1 << 24  # values that these may hold in all
+FLAT_KEPT = 8
+"""Results of windows without any structure that are kept: scanners fill what they did not see."""
+
+FLAT_VALUES = 1 << 24
+"""Values that these may hold in all."""
 
 
 @dataclass(slots=True)
@@ -80,19 +83,10 @@ class Streaming:
         """
         counts = Streamed()
         todo = [block for block in blocks.blocks if block.box not in done]
-        with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
-            writing: Future[None] | None = None
-            pixels = _ahead(reader, self.read, blocks, todo)
-            try:
-                for block in todo:
-                    maps = self._block(block, pixels, counts, after_window)
-                    if writing is not None:
-                        writing.result()  # at most one block waits to be written
-                    writing = writer.submit(self.write, block.box, maps)
-                if writing is not None:
-                    writing.result()
-            finally:
-                pixels.close()
+        places = (window.read.clipped(blocks.shape) for block in todo for window in block.windows)
+        with read_ahead(self.read, places) as pixels, write_behind(self.write) as write:
+            for block in todo:
+                write(block.box, self._block(block, pixels, counts, after_window))
         return counts
 
     def _block(
@@ -121,37 +115,28 @@ class Streaming:
         counts.run += 1
         logits = self.run(repeated_edge(pixels, window.pad)[None], (window.read.row0, window.read.col0))[0]
         found = probabilities(logits[:, rows, columns], self.activation)
-        if key is not None and len(self._flat) < _FLAT_KEPT and found.size * (len(self._flat) + 1) <= _FLAT_PX:
+        if key is not None and len(self._flat) < FLAT_KEPT and found.size * (len(self._flat) + 1) <= FLAT_VALUES:
             self._flat[key] = found
         return found
 
 
-def _flat_key(pixels: NDArray[np.float32], window: Window, core: Box) -> tuple[Any, ...] | None:
-    """Give what makes the result of a window without structure; None for others."""
+def flat_values(pixels: NDArray[np.float32]) -> tuple[float, ...] | None:
+    """Give the value of each channel of pixels (C, h, w) where all of it is equal, None elsewhere."""
     values = pixels[:, 0, 0]
     if any(bool((channel != value).any()) for channel, value in zip(pixels, values, strict=True)):
         return None
+    return tuple(values.tolist())
+
+
+def _flat_key(pixels: NDArray[np.float32], window: Window, core: Box) -> tuple[Any, ...] | None:
+    """Give what makes the result of a window without structure; None for others."""
+    values = flat_values(pixels)
+    if values is None:
+        return None
     # where a window meets the image's edge the network sees its padding, so the place of the core counts too
-    return (*values.tolist(), window.read.shape, window.pad, core.within(window.read), _edges(window))
+    return (*values, window.read.shape, window.pad, core.within(window.read), _edges(window))
 
 
 def _edges(window: Window) -> tuple[int, int, int, int]:
     read, core = window.read, window.core
     return core.row0 - read.row0, core.col0 - read.col0, read.row1 - core.row1, read.col1 - core.col1
-
-
-def _ahead(reader: ThreadPoolExecutor, read: Read, blocks: Blocks, todo: list[Block]) -> Any:  # noqa: ANN401 - a generator, closed by its user
-    """Give the pixels of the windows in order, each read while the one before is run."""
-
-    def pixels() -> Iterator[NDArray[np.float32]]:
-        windows = iter([window for block in todo for window in block.windows])
-        boxes = (window.read.clipped(blocks.shape) for window in windows)
-        first = next(boxes, None)
-        coming = None if first is None else reader.submit(read, first)
-        while coming is not None:
-            now = coming.result()
-            box = next(boxes, None)
-            coming = None if box is None else reader.submit(read, box)
-            yield now
-
-    return pixels()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from cellmonai.images.tiling import even_starts
 from cellmonai.inference.windows import Box
 
-__all__ = ["PUBLISHED_TILE_PX", "Tiling", "even_starts", "make_tiling", "tile_corners"]
+__all__ = ["PUBLISHED_TILE_PX", "Tiling", "even_starts", "make_tiling", "tile_corners", "tile_starts"]
 
 PUBLISHED_TILE_PX = 400
 """Side of a tile in the system that this tiling is from, whose neighbours share a quarter of it at least."""
@@ -41,6 +41,11 @@ def tile_corners(shape: tuple[int, int], *, tile: int, min_overlap: int) -> tupl
 
 def make_tiling(shape: tuple[int, int], *, tile: int) -> Tiling:
     """Lay tiles over an image (Y, X) that share at least a quarter of their side, give or take 1 px by rounding."""
-    corners = tile_corners(shape, tile=tile, min_overlap=tile // 4)
-    starts = [(round(y), round(x)) for x, y in corners]
-    return Tiling(tuple(Box(row, col, row + tile, col + tile) for row, col in starts), tile, shape)
+    rows, columns = tile_starts(shape, tile=tile)
+    return Tiling(tuple(Box(row, col, row + tile, col + tile) for col in columns for row in rows), tile, shape)
+
+
+def tile_starts(shape: tuple[int, int], *, tile: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Give the first rows and the first columns of the tiles of `make_tiling`, in px."""
+    rows, columns = (tuple(round(start) for start in even_starts(length, tile, tile // 4)) for length in shape)
+    return rows, columns

@@ -45,6 +45,15 @@ class Box:
         """Give the part of the box that lies in an image of `shape`."""
         return Box(self.row0, self.col0, min(self.row1, shape[0]), min(self.col1, shape[1]))
 
+    def common(self, other: Box) -> Box:
+        """Give the part that two overlapping boxes share."""
+        return Box(
+            max(self.row0, other.row0),
+            max(self.col0, other.col0),
+            min(self.row1, other.row1),
+            min(self.col1, other.col1),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Window:
@@ -138,11 +147,37 @@ def window_around(shape: tuple[int, int], *, row: int, col: int, halo: int, divi
 
 @dataclass(frozen=True, slots=True)
 class Blending:
-    """Overlapping windows of one size for MONAI's blending; `side` is rows and columns of a window, in px."""
+    """Overlapping windows of one size, where MONAI's sliding window has them.
+
+    `side` is rows and columns of a window, `padded` those of the image that they cover, in px.
+    """
 
     side: tuple[int, int]
     padded: tuple[int, int]
-    windows: int
+
+    @property
+    def starts(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The first rows and the first columns of the windows, in px."""
+        rows, columns = (blended_starts(length, side) for length, side in zip(self.padded, self.side, strict=True))
+        return rows, columns
+
+    @property
+    def windows(self) -> int:
+        """How many there are."""
+        rows, columns = self.starts
+        return len(rows) * len(columns)
+
+    @property
+    def boxes(self) -> tuple[Box, ...]:
+        """The windows in raster order."""
+        (rows, columns), (height, width) = self.starts, self.side
+        return tuple(Box(row, col, row + height, col + width) for row in rows for col in columns)
+
+
+def blended_starts(length: int, side: int) -> tuple[int, ...]:
+    """Give where windows of `side` px begin along `length` px: a quarter is shared, and the last ends at the end."""
+    step = max(side * 3 // 4, 1)
+    return (*range(0, length - side, step), length - side)
 
 
 def make_blending(shape: tuple[int, int], *, window: int, divisor: int) -> Blending:
@@ -160,8 +195,7 @@ def make_blending(shape: tuple[int, int], *, window: int, divisor: int) -> Blend
     padded = padded_shape(shape, divisor)
     longest = window // (4 * divisor) * 4 * divisor
     sides = [length if length <= window else longest for length in padded]
-    counts = [-(-(length - side) // (side * 3 // 4)) + 1 for length, side in zip(padded, sides, strict=True)]
-    return Blending((sides[0], sides[1]), padded, counts[0] * counts[1])
+    return Blending((sides[0], sides[1]), padded)
 
 
 def padded_shape(shape: tuple[int, int], divisor: int) -> tuple[int, int]:

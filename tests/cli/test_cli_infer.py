@@ -120,7 +120,7 @@ def test_output_and_overwrite() -> None:
             ["x.tif", "--precision", "int8", "--engine", "torch"], 2, "leave --engine out", id="int8 with torch"
         ),
         pytest.param(["x.tif", "--precision", "int8", "--device", "cuda"], 2, "leave --device out", id="int8 on a GPU"),
-        pytest.param(["x.tif", "--precision", "int8", "--stitch", "minimum"], 2, "or --stitch", id="int8 blended"),
+        pytest.param(["x.tif", "--precision", "int8", "--mc-dropout", "4"], 2, "or --mc-dropout", id="int8 dropout"),
         pytest.param(["x.tif", "--channel", "dapi"], 3, "its channels are 0", id="unknown channel"),
         pytest.param(["x.tif", "--stitch", "maximum"], 2, "maximum", id="unknown stitch"),
         pytest.param(["x.tif", "--pictures", "uncertainty"], 2, "gives no uncertainty map", id="no uncertainty map"),
@@ -165,7 +165,7 @@ def test_in_a_process_of_its_own_it_prints_nothing_else(cellmonai: Callable[...,
     result = cellmonai(*words, cwd=Path.cwd())
     assert result.returncode == 0, result.stderr
     assert json.loads(result.stdout)["images"][0]["windows"] == 16
-    assert [line[:8] for line in result.stderr.splitlines()] == ["warning:"]
+    assert [line[:8] for line in result.stderr.splitlines()] == ["warning:"] * 2  # of averages, and of what they left
 
 
 def test_what_is_wrong_with_the_input_is_told_before_what_is_in_the_way() -> None:

@@ -129,7 +129,8 @@ def test_blended_stitches_differ_from_the_exact_one_and_say_so(
     run(image, model, output=Path("exact"), window=104)
     result = run(image, model, output=Path("blended"), window=104, stitch=stitch)
     assert np.abs(maps_of("exact") - maps_of("blended")).max() > 0.01
-    assert [warning.code for warning in result.warnings] == ["blended"]
+    assert [warning.code for warning in result.warnings] == ["blended", "seams"]
+    assert "leave --stitch out" in result.warnings[1].message
 
 
 def test_gaussian_and_constant_differ(model: Path) -> None:
@@ -145,8 +146,9 @@ def test_the_minimum_stitch_keeps_the_lowest_of_even_tiles_and_says_so(model: Pa
     result = run(image, model, output=Path("lowest"), stitch="minimum", window=104)
     assert result.as_json()["stitch"] == "minimum"
     assert result.images[0].windows == 6  # 0 and 46 px down, 0, 49 and 99 px to the right
-    (warning,) = result.warnings
+    warning, seams = result.warnings
     assert "the lowest probability is kept (minimum)" in warning.message
+    assert seams.code == "seams"
     lowest, exact = maps_of("lowest"), maps_of("exact")
     assert lowest.shape == exact.shape == (1, 150, 203)
     assert lowest.mean() < exact.mean()

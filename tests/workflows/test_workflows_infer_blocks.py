@@ -247,13 +247,6 @@ def test_flat_windows_are_repeated_and_background_is_left_out_only_when_asked(mo
     np.testing.assert_array_equal(found[:300, :300], read_maps(Path("every/slide_maps.zarr")).maps[0][:300, :300])
 
 
-@pytest.mark.parametrize("wishes", [{"skip_background": True}, {"engine": "openvino"}], ids=str)
-def test_what_needs_exact_windows_is_refused_beside_others(model: Path, wishes: dict[str, Any]) -> None:
-    image = _slide("slide.tif", 200, 200)
-    with pytest.raises(UsageError, match="leave it out"):
-        _run(image, model, stitch="gaussian", **wishes)
-
-
 def test_views_are_averaged_and_a_map_tells_how_far_they_disagree(model: Path) -> None:
     image = _slide("slide.tif", 700, 900)
     _run(image, model, output=Path("plain"))
@@ -305,7 +298,12 @@ def test_a_resolution_is_chosen_and_the_mask_says_its_pixel_size(
 @pytest.mark.parametrize(
     ("wishes", "sentence"),
     [
-        pytest.param({"tta": "flips", "stitch": "gaussian"}, "leave it out", id="views of blended windows"),
+        pytest.param({"tta": "flips", "pictures": ("saliency",)}, "leave it out, or saliency", id="views explained"),
+        pytest.param({"mc_dropout": 4, "pictures": ("saliency",)}, "single pass", id="passes explained"),
+        pytest.param({"engine": "openvino", "pictures": ("saliency",)}, "single pass", id="OpenVINO explained"),
+        pytest.param({"skip_background": True, "pictures": ("saliency",)}, "single pass", id="background explained"),
+        pytest.param({"engine": "openvino", "mc_dropout": 4}, "without dropout", id="OpenVINO and dropout"),
+        pytest.param({"mc_dropout": 4, "stitch": "minimum"}, "another --stitch", id="passes and the minimum"),
         pytest.param({"tta": "d4", "mc_dropout": 5}, "exclude each other", id="views and passes"),
         pytest.param({"mc_dropout": 1}, "no spread", id="one pass"),
         pytest.param({"level": 1, "um_per_px": 0.5}, "give one of them", id="two resolutions"),

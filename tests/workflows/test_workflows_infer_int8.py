@@ -273,8 +273,6 @@ def test_a_cpu_that_only_emulates_int8_is_refused(model: Path, monkeypatch: pyte
     [
         pytest.param({"engine": "torch"}, "leave --engine out", id="torch"),
         pytest.param({"device": "cuda"}, "leave --device out", id="a GPU"),
-        pytest.param({"stitch": "gaussian"}, "--stitch", id="blended windows"),
-        pytest.param({"stitch": "minimum"}, "--stitch", id="the lowest probability"),
         pytest.param({"pictures": ("attention",)}, "pictures of explanations", id="an explanation"),
         pytest.param({"mc_dropout": 4}, "--mc-dropout", id="dropout"),
     ],
@@ -285,6 +283,19 @@ def test_what_does_not_run_in_8_bit_integers_is_refused(model: Path, wishes: dic
     assert caught.value.where == "--precision int8"
     assert cure in caught.value.cure
     assert not Path("masks").exists()
+
+
+@pytest.mark.parametrize("stitch", ["gaussian", "minimum"])
+def test_windows_that_overlap_run_in_8_bit_integers_too(first: Calibrated, stitch: str) -> None:
+    run(first.slide, first.model, Path("masks"), stitch=stitch, window=128)
+    record = json.loads(Path("masks/run.json").read_text())
+    assert (record["precision"], record["stitch"]) == ("int8", stitch)
+
+
+def test_a_network_that_depends_on_all_its_window_holds_is_not_calibrated_on_small_ones(tmp_path: Path) -> None:
+    model = write_random_model(tmp_path / "model.safetensors", tile_exact=False)
+    with pytest.raises(UsageError, match="everything its window holds"):
+        run(write_slide(Path("slide.tif"), 200, 200), model, Path("masks"))
 
 
 def test_int8_is_never_chosen_by_itself(model: Path) -> None:

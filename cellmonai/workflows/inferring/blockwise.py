@@ -9,7 +9,7 @@ from cellmonai.core.files import sha256_of
 from cellmonai.core.units import readable_bytes
 from cellmonai.images.block_files import remove
 from cellmonai.images.budget import available_memory
-from cellmonai.inference.blocks import Blocks, WindowLimits, make_blocks
+from cellmonai.inference.blocks import WindowLimits, make_blocks
 from cellmonai.inference.windows import smallest_window
 from cellmonai.workflows.inferring.failures import amount, nothing_worked
 from cellmonai.workflows.inferring.hands import Hands, OwnHands
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cellmonai.core.progress import Reporter
+    from cellmonai.inference.blended_blocks import AnyBlocks
     from cellmonai.inference.openvino_runner import Calibrate
+    from cellmonai.inference.plan import Stitch
     from cellmonai.inference.runner import Runner
     from cellmonai.workflows.inferring.hands import Hands
     from cellmonai.workflows.inferring.image import ImageDone
@@ -32,22 +34,27 @@ if TYPE_CHECKING:
 _MOST_UNASKED = 4 << 30
 """Memory that is taken without being asked for, bytes: larger windows hardly read fewer pixels twice."""
 
-_FIXED_BYTES = 64 << 20
+FIXED_BYTES = 64 << 20
 """What does not depend on the windows: decoded tiles, compression, the journal."""
 
 _LONGEST_CORE_PX = {"cpu": 2048, "mps": 2048, "cuda": 4096}
-_WINDOWS_READ = 2  # one in work, one that is read ahead
-_BLOCKS_KEPT = 3  # its logits, its maps, and the one before that is being written
+WINDOWS_READ = 2
+"""Windows whose pixels are held: one in work, one that is read ahead."""
+
+BLOCKS_KEPT = 3
+"""Blocks that are held: its logits, its maps, and the one before that is being written."""
 
 
 class BlockByBlock:
     """A network over planes that need not fit in memory; what runs it is made ready by `prepare`."""
 
+    stitch: Stitch = "exact"
+
     def __init__(self, model: ChosenModel, settings: InferSettings) -> None:
         self._chosen, self._settings = model, settings
         self._finding: BlockFinding | None = None
         self._hands: Hands | None = None
-        self._blocks: dict[ImageJob, Blocks] = {}
+        self._blocks: dict[ImageJob, AnyBlocks] = {}
         self._budget = min(available_memory() // 2, _MOST_UNASKED) if settings.memory is None else settings.memory
 
     def prepare(self, seen: Survey, reporter: Reporter) -> list[ImageJob]:
@@ -67,6 +74,7 @@ class BlockByBlock:
         if not self._blocks:
             raise nothing_worked(seen.failures)
         self._tell(runner, reporter)
+        self._warn(reporter)
         return list(self._blocks)
 
     def find(self, job: ImageJob, advance: Callable[[float], None]) -> ImageDone:
@@ -96,13 +104,13 @@ class BlockByBlock:
         return {
             **self._finding.runner.facts(),
             **self._finding.hands.facts(),
-            "stitch": "exact",
+            "stitch": self.stitch,
             "memory": {"budget_bytes": self._budget, "needed_bytes": self._needed(self._finding.runner)},
         }
 
-    def _cut(self, job: ImageJob, runner: Runner) -> Blocks:
+    def _cut(self, job: ImageJob, runner: Runner) -> AnyBlocks:
         per_px = _bytes_per_px(job, runner)
-        most_px = int((self._budget - _FIXED_BYTES - runner.fixed_bytes) / per_px)
+        most_px = int((self._budget - FIXED_BYTES - runner.fixed_bytes) / per_px)
         if runner.device_budget is not None and runner.device_bytes_per_px > 0:
             most_px = min(most_px, int(runner.device_budget / runner.device_bytes_per_px))
         card = self._chosen.card
@@ -118,17 +126,21 @@ class BlockByBlock:
             return make_blocks((job.shape[1], job.shape[2]), limits)
         except MemoryBudgetError as error:
             least = (
-                _FIXED_BYTES + runner.fixed_bytes + round(per_px * smallest_window(card.radius_px, card.divisor) ** 2)
+                FIXED_BYTES + runner.fixed_bytes + round(per_px * smallest_window(card.radius_px, card.divisor) ** 2)
             )
             what = f"needs {readable_bytes(least)} of memory at least, and the memory budget is "
             raise MemoryBudgetError(what + readable_bytes(self._budget), cure=error.cure) from error
 
     def _needed(self, runner: Runner) -> int:
         """Give the memory beside the program itself that the largest window of all takes, bytes."""
-        largest = (
-            (blocks.largest[0] * blocks.largest[1]) * _bytes_per_px(job, runner) for job, blocks in self._blocks.items()
-        )
-        return _FIXED_BYTES + runner.fixed_bytes + round(max(largest))
+        largest = max(self._bytes(job, blocks, runner) for job, blocks in self._blocks.items())
+        return FIXED_BYTES + runner.fixed_bytes + largest
+
+    def _bytes(self, job: ImageJob, blocks: AnyBlocks, runner: Runner) -> int:
+        return round(blocks.largest[0] * blocks.largest[1] * _bytes_per_px(job, runner))
+
+    def _warn(self, reporter: Reporter) -> None:
+        """Warn of what the stitch means, before the first image is done: exact windows mean nothing."""
 
     def _tell(self, runner: Runner, reporter: Reporter) -> None:
         facts = runner.facts()
@@ -139,7 +151,7 @@ class BlockByBlock:
         rows, columns = max((blocks.largest for blocks in self._blocks.values()), key=lambda side: side[0] * side[1])
         reporter.note(
             f"{amount(len(self._blocks), 'image')}, {sum(job.pixels for job in self._blocks) / 1e6:.3g} Mpx, in "
-            f"{amount(windows, 'window')} of up to {columns} x {rows} px (exact); "
+            f"{amount(windows, 'window')} of up to {columns} x {rows} px ({self.stitch}); "
             f"at most {readable_bytes(self._needed(runner))} of memory beside the program itself"
         )
 
@@ -161,4 +173,4 @@ def _bytes_per_px(job: ImageJob, runner: Runner) -> float:
     """Give what a px of a window takes: in the network, read twice over, and as maps until they are written."""
     read = len(job.channels) * job.itemsize + 4 * job.shape[0]
     written = 4 * len(runner.names) + 2
-    return runner.window_bytes_per_px + _WINDOWS_READ * read + _BLOCKS_KEPT * written
+    return runner.window_bytes_per_px + WINDOWS_READ * read + BLOCKS_KEPT * written

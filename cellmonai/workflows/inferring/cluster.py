@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from cellmonai.core.progress import Reporter
     from cellmonai.images.block_store import PlaneStore
     from cellmonai.images.normalise import Scaling
-    from cellmonai.inference.blocks import Blocks
+    from cellmonai.inference.blended_blocks import AnyBlocks
     from cellmonai.workflows.inferring.dask_link import Future
     from cellmonai.workflows.inferring.jobs import ImageJob
     from cellmonai.workflows.inferring.model import ChosenModel
@@ -117,7 +117,7 @@ class ClusterHands:
         plane: PlaneReader,
         job: ImageJob,
         store: PlaneStore,
-        blocks: Blocks,
+        blocks: AnyBlocks,
         scaling: Scaling,
         advance: Callable[[float], None],
     ) -> Streamed:
@@ -126,8 +126,8 @@ class ClusterHands:
         done = {Box(*region) for region in store.done}
         todo = iter([replace(blocks, blocks=(block,)) for block in blocks.blocks if block.box not in done])
         counts = Streamed()
-        waiting: dict[Future, tuple[Blocks, int]] = {}
-        again: list[tuple[Blocks, int]] = []
+        waiting: dict[Future, tuple[AnyBlocks, int]] = {}
+        again: list[tuple[AnyBlocks, int]] = []
         try:
             while True:
                 self._send(task, todo, again, waiting)
@@ -159,9 +159,9 @@ class ClusterHands:
     def _send(
         self,
         task: BlockTask,
-        todo: Iterator[Blocks],
-        again: list[tuple[Blocks, int]],
-        waiting: dict[Future, tuple[Blocks, int]],
+        todo: Iterator[AnyBlocks],
+        again: list[tuple[AnyBlocks, int]],
+        waiting: dict[Future, tuple[AnyBlocks, int]],
     ) -> None:
         """Send blocks as long as there is room."""
         while (one := again.pop() if again else _with_tries(next(todo, None))) is not None:
@@ -200,7 +200,7 @@ class ClusterHands:
         return PlaneTask(self._task, replace(job, path=path), _bytes_of(path))
 
 
-def _with_tries(blocks: Blocks | None) -> tuple[Blocks, int] | None:
+def _with_tries(blocks: AnyBlocks | None) -> tuple[AnyBlocks, int] | None:
     return None if blocks is None else (blocks, 0)
 
 

@@ -5,21 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from cellmonai.inference.blended_blocks import BlendedBlocks
+from cellmonai.inference.blended_streaming import BlendedStreaming
 from cellmonai.inference.streaming import Streaming
 from cellmonai.inference.windows import Box
 from cellmonai.instances.find import foreground
 from cellmonai.workflows.inferring.background import is_background
+from cellmonai.workflows.inferring.blended_plane import averaged
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     import numpy as np
     from numpy.typing import NDArray
 
     from cellmonai.images.block_store import PlaneStore
     from cellmonai.images.normalise import Scaling
-    from cellmonai.inference.blocks import Blocks
+    from cellmonai.inference.blended_blocks import AnyBlocks
     from cellmonai.inference.runner import Runner
+    from cellmonai.inference.stitch import AfterWindow, Read
     from cellmonai.inference.streaming import Streamed, WriteBlock
     from cellmonai.workflows.inferring.jobs import ImageJob
     from cellmonai.workflows.inferring.model import ChosenModel
@@ -56,7 +60,7 @@ class Hands(Protocol):
         plane: PlaneReader,
         job: ImageJob,
         store: PlaneStore,
-        blocks: Blocks,
+        blocks: AnyBlocks,
         scaling: Scaling,
         advance: Callable[[float], None],
     ) -> Streamed:
@@ -94,7 +98,7 @@ class OwnHands:
         plane: PlaneReader,
         job: ImageJob,
         store: PlaneStore,
-        blocks: Blocks,
+        blocks: AnyBlocks,
         scaling: Scaling,
         advance: Callable[[float], None],
     ) -> Streamed:
@@ -108,8 +112,9 @@ class OwnHands:
             else:
                 store.write(region, maps, foreground(maps[inside], level))
 
-        streaming = streaming_of(self.runner, plane, scaling, write, self.settings)
-        return streaming.over(blocks, done={Box(*region) for region in store.done}, after_window=advance)
+        done = {Box(*region) for region in store.done}
+        read = reading(plane, scaling)
+        return stream_blocks(blocks, self.runner, read, write, self.settings, done=done, after_window=advance)
 
     def facts(self) -> dict[str, Any]:
         """Give nothing: the facts of the runner say it all."""
@@ -119,15 +124,34 @@ class OwnHands:
         """Let go of nothing."""
 
 
-def streaming_of(
-    runner: Runner, plane: PlaneReader, scaling: Scaling, write: WriteBlock, settings: InferSettings
-) -> Streaming:
-    """Give how blocks of a plane are run, wherever that is."""
-    return Streaming(
-        runner.run,
-        lambda box: plane.scaled(box, scaling),
-        write,
-        runner.activation,
-        is_background if settings.skip_background else None,
-        runner.by_place,
-    )
+def reading(plane: PlaneReader, scaling: Scaling) -> Read:
+    """Give what reads a box of a plane as the network sees it."""
+    return lambda box: plane.scaled(box, scaling)
+
+
+def stream_blocks(
+    blocks: AnyBlocks,
+    runner: Runner,
+    read: Read,
+    write: WriteBlock,
+    settings: InferSettings,
+    *,
+    done: Collection[Box] = (),
+    after_window: AfterWindow,
+) -> Streamed:
+    """Run blocks of a plane, wherever that is; see `Streaming.over` and `BlendedStreaming.over`."""
+    background = is_background if settings.skip_background else None
+    if isinstance(blocks, BlendedBlocks):
+        blended = BlendedStreaming(
+            runner.run,
+            read,
+            write,
+            runner.activation,
+            background,
+            runner.by_place,
+            averaged=averaged(settings),
+            foreground=runner.names.index("foreground"),
+        )
+        return blended.over(blocks, done=done, after_window=after_window)
+    streaming = Streaming(runner.run, read, write, runner.activation, background, runner.by_place)
+    return streaming.over(blocks, done=done, after_window=after_window)

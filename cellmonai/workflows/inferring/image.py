@@ -35,7 +35,8 @@ class ImageDone:
 
     Of its windows some were `skipped` as background and some `repeated` from an equal flat one; `resumed_blocks` were
     done by a run before, and `damaged_blocks` too, but had to be done again. `shown` says by kind of picture what it
-    shows, `seams` what came of running windows again.
+    shows, `seams` what came of running windows again; `begun_window` are the (Y, X) in px of windows that a run before
+    began with, where others would have been taken now.
     """
 
     job: ImageJob
@@ -50,6 +51,7 @@ class ImageDone:
     resumed_blocks: int = 0
     damaged_blocks: int = 0
     seams: Mapping[str, Any] | None = None
+    begun_window: tuple[int, int] | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Give the entry of `--json`."""

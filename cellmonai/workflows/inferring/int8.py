@@ -22,12 +22,13 @@ if TYPE_CHECKING:
 _SIDES_PX = (256, 192, 128, 64)
 
 
-def refuse_beside_int8(settings: InferSettings, *, blockwise: bool) -> None:
+def refuse_beside_int8(settings: InferSettings, *, tile_exact: bool, explains: bool) -> None:
     """Refuse what does not run in 8-bit integers: all that needs another engine or device than OpenVINO on the CPU.
 
     Parameters
     ----------
-    blockwise : whether planes are done block by block, without explanations and blended windows
+    tile_exact : a fact of the network
+    explains : whether pictures of explanations are asked for
 
     Raises
     ------
@@ -40,9 +41,12 @@ def refuse_beside_int8(settings: InferSettings, *, blockwise: bool) -> None:
         what, cure = "torch does not run 8-bit integers, OpenVINO does", "leave --engine out, or --precision"
     elif settings.device not in ("auto", "cpu"):
         what, cure = "8-bit integers run with OpenVINO on the CPU", "leave --device out, or --precision"
-    elif not blockwise or settings.mc_dropout:
-        what = "8-bit integers run in windows that equal the whole image, without explanations and dropout"
-        cure = "leave it out, or --stitch, --mc-dropout and pictures of explanations"
+    elif explains or settings.mc_dropout:
+        what = "8-bit integers run with OpenVINO, without explanations and dropout"
+        cure = "leave it out, or --mc-dropout and pictures of explanations"
+    elif not tile_exact:
+        what = "it is calibrated on small windows, and this network's result depends on everything its window holds"
+        cure = "leave it out"
     else:
         return
     raise UsageError(what, where="--precision int8", cure=cure)

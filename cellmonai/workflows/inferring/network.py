@@ -6,20 +6,21 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from cellmonai.core.errors import UsageError
 from cellmonai.inference.int8_difference import Int8Difference
+from cellmonai.workflows.inferring.blended import BlendedByBlock
 from cellmonai.workflows.inferring.blockwise import BlockByBlock
 from cellmonai.workflows.inferring.failures import amount
 from cellmonai.workflows.inferring.int8 import refuse_beside_int8
 from cellmonai.workflows.inferring.model import choose_model, pixel_size_differs
 from cellmonai.workflows.inferring.pictures import require_maps_for_pictures
+from cellmonai.workflows.inferring.seam_words import begun_window_warning, seams_warning
 from cellmonai.workflows.inferring.settings import EXPLANATIONS
 from cellmonai.workflows.inferring.whole import WholeImages
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from cellmonai.core.progress import Reporter
-    from cellmonai.models.file import ModelCard
     from cellmonai.workflows.inferring.image import ImageDone
     from cellmonai.workflows.inferring.jobs import ImageJob, Survey, WantedChannels
     from cellmonai.workflows.inferring.model import ChosenModel
@@ -70,33 +71,19 @@ class NetworkFinder:
         self._settings = settings
         self._chosen = choose_model(settings.model, threshold=settings.threshold)
         require_maps_for_pictures(self._chosen.card, settings)
-        blockwise = _is_blockwise(self._chosen.card, settings)
-        refuse_beside_int8(settings, blockwise=blockwise)
-        if (settings.tta != "none" or settings.mc_dropout) and not blockwise:
+        _refuse_beside_explanations(settings)
+        refuse_beside_int8(settings, tile_exact=self._chosen.card.tile_exact, explains=_explains(settings))
+        if settings.mc_dropout and settings.stitch == "minimum":
             raise UsageError(
-                "views and passes are averaged only where windows equal the whole image",
-                where="--tta" if settings.tta != "none" else "--mc-dropout",
-                cure="leave it out, or --stitch and pictures of explanations",
+                "tiles of the minimum stitch begin anywhere, and patterns of dropout only at steps of the network",
+                where="--mc-dropout",
+                cure="leave it out, or give another --stitch",
             )
-        if settings.engine == "openvino" and (not blockwise or settings.mc_dropout):
+        if settings.engine == "openvino" and settings.mc_dropout:
             raise UsageError(
-                "OpenVINO runs windows that equal the whole image, without explanations and dropout",
-                where="--engine openvino",
-                cure="leave it out, or --stitch, --mc-dropout and pictures of explanations",
+                "OpenVINO runs networks without dropout", where="--engine openvino", cure="leave it or --mc-dropout out"
             )
-        if settings.skip_background and not blockwise:
-            raise UsageError(
-                "windows can be left out only where they equal the whole image",
-                where="--skip-background",
-                cure="leave it out, or --stitch and pictures of explanations",
-            )
-        if (settings.workers is not None or settings.scheduler is not None) and not blockwise:
-            raise UsageError(
-                "workers do windows that equal the whole image, without explanations",
-                where="--workers" if settings.workers is not None else "--scheduler",
-                cure="leave it out, or --stitch and pictures of explanations",
-            )
-        self._way: Way = (BlockByBlock if blockwise else WholeImages)(self._chosen, settings)
+        self._way = _way(self._chosen, settings)
 
     @property
     def sentence(self) -> str:
@@ -139,15 +126,19 @@ class NetworkFinder:
         self._way.close()
 
     def warn(self, done: Sequence[ImageDone], reporter: Reporter) -> None:
-        """Warn of images with other pixels than the model was trained on, seams, blocks done again, and int8."""
+        """Warn of images with other pixels than the model was trained on, seams, what a run before left, and int8."""
         if (said := self._way.facts().get("calibration")) and (difference := Int8Difference(**said)).is_large:
             reporter.warn("int8", f"{difference.sentence}; leave --precision out to count as the model was trained")
         for image in done:
             if image.damaged_blocks:
                 what = f"{amount(image.damaged_blocks, 'block')} of an earlier run had been damaged and were done again"
                 reporter.warn("damaged_blocks", what, str(image.job.path))
+            if image.begun_window is not None:
+                reporter.warn("window", begun_window_warning(image.begun_window), str(image.job.path))
             if image.seams and not image.seams["holds"]:
-                reporter.warn("seams", _seams(image.seams), str(image.job.path))
+                exact = self._chosen.card.tile_exact
+                what = seams_warning(image.seams, stitch=self.facts()["stitch"], tile_exact=exact)
+                reporter.warn("seams", what, str(image.job.path))
             if pixel_size_differs(self._chosen.card, image.job.pixel_size_um):
                 reporter.warn("pixel_size", _pixel_sizes(image.job, self._chosen), str(image.job.path))
 
@@ -160,18 +151,43 @@ class NetworkFinder:
         return {"operating_point": self._chosen.point.as_json(), "model": self._chosen.as_json()}
 
 
-def _is_blockwise(card: ModelCard, settings: InferSettings) -> bool:
-    """Tell whether planes are done block by block: windows that equal the whole image, and no explanations."""
-    exact = card.tile_exact and settings.stitch in ("auto", "exact")
-    return exact and not set(settings.pictures) & set(EXPLANATIONS)
+def _way(model: ChosenModel, settings: InferSettings) -> Way:
+    """Choose how planes are done: block by block, exact or blended, or in memory where they are to be explained."""
+    if _explains(settings):
+        return WholeImages(model, settings)
+    exact = model.card.tile_exact and settings.stitch in ("auto", "exact")
+    return (BlockByBlock if exact else BlendedByBlock)(model, settings)
 
 
-def _seams(found: Mapping[str, Any]) -> str:
-    return (
-        f"windows that were run again elsewhere differ by up to {found['largest_difference']:g} in probability, "
-        f"{found['mask_px']} px of the mask and {found['objects']} objects, more than rounding explains; give a larger "
-        "--window or --engine torch, and please report it"
-    )
+def _explains(settings: InferSettings) -> bool:
+    return bool(set(settings.pictures) & set(EXPLANATIONS))
+
+
+def _refuse_beside_explanations(settings: InferSettings) -> None:
+    """Refuse what is done block by block beside pictures that torch draws of an image in memory.
+
+    Raises
+    ------
+    UsageError
+        There are both.
+    """
+    options = {
+        "--tta": settings.tta != "none",
+        "--mc-dropout": bool(settings.mc_dropout),
+        "--engine openvino": settings.engine == "openvino",
+        "--skip-background": settings.skip_background,
+        "--workers": settings.workers is not None,
+        "--scheduler": settings.scheduler is not None,
+    }
+    if not _explains(settings):
+        return
+    for option, is_set in options.items():
+        if is_set:
+            raise UsageError(
+                "explanations are drawn in this process, of a single pass of torch over an image in memory",
+                where=option,
+                cure=f"leave it out, or {' and '.join(kind for kind in settings.pictures if kind in EXPLANATIONS)}",
+            )
 
 
 def _pixel_sizes(job: ImageJob, model: ChosenModel) -> str:

@@ -15,8 +15,10 @@ from cellmonai.images.block_store import PlaneStore, is_unfinished
 from cellmonai.images.maps import open_maps
 from cellmonai.images.normalise import Scaling
 from cellmonai.images.write import write_png
+from cellmonai.inference.blended_blocks import AnyBlocks, BlendedBlocks
 from cellmonai.inference.blocks import blocks_between
 from cellmonai.inference.seam_proof import Again, Written, prove_seams
+from cellmonai.workflows.inferring import blended_plane
 from cellmonai.workflows.inferring.image import ImageDone
 from cellmonai.workflows.inferring.plane_reader import PlaneReader, open_plane
 from cellmonai.workflows.inferring.small_pictures import draw_small
@@ -27,12 +29,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from cellmonai.inference.blocks import Blocks
     from cellmonai.inference.runner import Runner
     from cellmonai.inference.seam_proof import SeamProof
     from cellmonai.inference.streaming import Streamed
     from cellmonai.inference.windows import Box
-    from cellmonai.models.file import ModelCard
     from cellmonai.workflows.inferring.hands import Hands
     from cellmonai.workflows.inferring.jobs import ImageJob
     from cellmonai.workflows.inferring.model import ChosenModel
@@ -56,7 +56,7 @@ class BlockFinding:
         return self.hands.runner
 
 
-def infer_plane(job: ImageJob, finding: BlockFinding, blocks: Blocks, advance: Callable[[float], None]) -> ImageDone:
+def infer_plane(job: ImageJob, finding: BlockFinding, blocks: AnyBlocks, advance: Callable[[float], None]) -> ImageDone:
     """Do one plane and write its files, or go on with what a killed run left of it.
 
     Parameters
@@ -72,13 +72,13 @@ def infer_plane(job: ImageJob, finding: BlockFinding, blocks: Blocks, advance: C
         A file cannot be written, or an unfinished run lies there that was of something else.
     """
     started = time.monotonic()
-    settings, card = finding.settings, finding.model.card
+    settings = finding.settings
     work = work_folder(job, settings)
     with open_plane(job, finding.model.wants, settings) as plane:
         begun = _begun(work)
         digest = finding.hands.digest(plane, job, advance)
         scaling = _scaling(begun, digest) or finding.hands.scaling(plane, job, advance)
-        blocks = _as_begun(begun, blocks, job, card)
+        planned, blocks = blocks, _as_begun(begun, blocks, job, finding)
         header = _header(job, finding, digest, scaling, blocks)
         with PlaneStore.open_or_create(
             work,
@@ -108,6 +108,7 @@ def infer_plane(job: ImageJob, finding: BlockFinding, blocks: Blocks, advance: C
         resumed_blocks=resumed,
         damaged_blocks=damaged,
         seams=proof.as_json(),
+        begun_window=blended_plane.begun_window(planned, blocks),
     )
 
 
@@ -132,10 +133,13 @@ def _scaling(begun: Mapping[str, Any] | None, digest: str) -> Scaling | None:
     return Scaling(tuple(stored["offset"]), tuple(stored["scale"]), bool(stored["clip"]))
 
 
-def _as_begun(begun: Mapping[str, Any] | None, blocks: Blocks, job: ImageJob, card: ModelCard) -> Blocks:
+def _as_begun(begun: Mapping[str, Any] | None, blocks: AnyBlocks, job: ImageJob, finding: BlockFinding) -> AnyBlocks:
     """Cut as the unfinished run did, since another memory or machine would cut otherwise and give other last bits."""
     if begun is None:
         return blocks
+    card = finding.model.card
+    if isinstance(blocks, BlendedBlocks):
+        return blended_plane.as_begun(begun, blocks, divisor=card.divisor, overwrite=finding.settings.overwrite)
     try:
         rows, columns = (tuple(int(end) for end in ends) for ends in begun["cuts"])
         return blocks_between(
@@ -145,7 +149,7 @@ def _as_begun(begun: Mapping[str, Any] | None, blocks: Blocks, job: ImageJob, ca
         return blocks
 
 
-def _header(job: ImageJob, finding: BlockFinding, digest: str, scaling: Scaling, blocks: Blocks) -> dict[str, Any]:
+def _header(job: ImageJob, finding: BlockFinding, digest: str, scaling: Scaling, blocks: AnyBlocks) -> dict[str, Any]:
     settings, facts = finding.settings, finding.runner.facts()
     calibration = finding.runner.calibration
     return {
@@ -166,9 +170,15 @@ def _header(job: ImageJob, finding: BlockFinding, digest: str, scaling: Scaling,
         "um_per_px": settings.um_per_px,
         "skip_background": settings.skip_background,
         "scaling": {"offset": list(scaling.offset), "scale": list(scaling.scale), "clip": scaling.clip},
-        "cuts": [list(ends) for ends in blocks.cuts],
+        **_stitch_facts(blocks),
         "cellmonai": version("cellmonai"),
     }
+
+
+def _stitch_facts(blocks: AnyBlocks) -> dict[str, Any]:
+    if isinstance(blocks, BlendedBlocks):
+        return blended_plane.stitch_facts(blocks)
+    return {"stitch": "exact", "cuts": [list(ends) for ends in blocks.cuts]}
 
 
 def _do_rest(
@@ -176,7 +186,7 @@ def _do_rest(
     job: ImageJob,
     store: PlaneStore,
     finding: BlockFinding,
-    blocks: Blocks,
+    blocks: AnyBlocks,
     scaling: Scaling,
     advance: Callable[[float], None],
 ) -> Streamed:
@@ -185,7 +195,9 @@ def _do_rest(
     return finding.hands.do(plane, job, store, blocks, scaling, advance)
 
 
-def _proof(plane: PlaneReader, store: PlaneStore, finding: BlockFinding, blocks: Blocks, scaling: Scaling) -> SeamProof:
+def _proof(
+    plane: PlaneReader, store: PlaneStore, finding: BlockFinding, blocks: AnyBlocks, scaling: Scaling
+) -> SeamProof:
     card, runner = finding.model.card, finding.runner
     stored, mask = open_maps(store.folder / MAPS), store.mask_rows()
 
@@ -205,6 +217,8 @@ def _proof(plane: PlaneReader, store: PlaneStore, finding: BlockFinding, blocks:
         card.radius_px,
         card.divisor,
     )
+    if isinstance(blocks, BlendedBlocks):
+        return blended_plane.measured(finding, blocks, written, again)
     return prove_seams(
         blocks,
         written,

@@ -49,7 +49,8 @@ class InferSettings:
         predicts it), `saliency` (what the probability of one pixel hangs on)
     at : the pixel (x, y) that `saliency` explains; None is the most probable one
     maps_dtype : `float16`, or `uint8` in steps of 1/255
-    skip_background : leave out windows without structure, see `background.is_background`
+    skip_background : leave out windows without structure, see `background.is_background`; where windows overlap those
+        that are left out take no part
     overwrite : replace outputs that exist
     workers : processes of this machine that share the work; None is this process alone
     scheduler : address of a Dask scheduler whose workers do it, as `tcp://10.0.0.1:8786`

@@ -1,4 +1,4 @@
-"""Images held in memory: for windows that are averaged, and for pictures that explain a network."""
+"""Images held in memory, for pictures that explain a network."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from cellmonai.workflows.inferring.failures import amount, nothing_worked
 from cellmonai.workflows.inferring.image import ImageDone, held_bytes, infer_image
 from cellmonai.workflows.inferring.jobs import IMAGE_FAILURES, ImageJob, Survey
 from cellmonai.workflows.inferring.pictures import require_network_for_pictures, require_room_for_pictures
+from cellmonai.workflows.inferring.seam_words import blended_warning
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,7 +82,8 @@ class WholeImages:
             f"about {readable_bytes(needed)} of memory beside the program itself"
         )
         if facts["stitch"] != "exact" and any(plan.windows > 1 for plan in plans.values()):
-            reporter.warn("blended", _blended(predictor, self._settings))
+            exact = predictor.rules.tile_exact
+            reporter.warn("blended", blended_warning(predictor.stitch, tile_exact=exact))
 
 
 def _load(model: ChosenModel, settings: InferSettings) -> Predictor:
@@ -104,19 +106,4 @@ def _load(model: ChosenModel, settings: InferSettings) -> Predictor:
         stitch=settings.stitch,
         memory=settings.memory,
         cut=settings.sliding_window,
-    )
-
-
-def _blended(predictor: Predictor, settings: InferSettings) -> str:
-    if predictor.stitch == "minimum":
-        return (
-            "where windows overlap the lowest probability is kept (minimum), so a cell that one of them sees cut by "
-            "its edge shrinks or is lost there"
-        )
-    ending = "results near their seams depend on where windows lie, so cells there may be lost, doubled or invented"
-    if predictor.rules.tile_exact:
-        return f"windows are averaged ({settings.stitch}) though exact would equal the whole image; {ending}"
-    return (
-        "this network's result depends on everything its window holds (instance norm, squeeze-excite or the like); "
-        f"windows are averaged, and {ending}, above all beside empty areas. A larger --window lowers it"
     )

@@ -20,7 +20,7 @@ from cellmonai.core.memory import peak_memory_bytes
 from cellmonai.core.progress import Silent
 from cellmonai.images.block_encode import EncodedBlock, encode_block, encode_skipped
 from cellmonai.instances.find import foreground
-from cellmonai.workflows.inferring.hands import streaming_of
+from cellmonai.workflows.inferring.hands import reading, stream_blocks
 from cellmonai.workflows.inferring.model import choose_model
 from cellmonai.workflows.inferring.plane_reader import PlaneReader, open_plane
 from cellmonai.workflows.inferring.runners import make_runner
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cellmonai.images.normalise import Scaling
-    from cellmonai.inference.blocks import Blocks
-    from cellmonai.inference.runner import Runner
+    from cellmonai.inference.blended_blocks import AnyBlocks
+    from cellmonai.inference.runner import Engine, Runner
     from cellmonai.inference.windows import Box
     from cellmonai.workflows.inferring.model import ChosenModel
 
@@ -44,6 +44,18 @@ _network = threading.Lock()
 _begin = threading.Lock()
 _open = threading.local()
 _ready: dict[str, tuple[Runner, ChosenModel]] = {}
+
+
+class _InTurn:
+    """An engine that one thread at a time may use."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine, self.name, self.precision = engine, engine.name, engine.precision
+
+    def run(self, window: NDArray[Any], **place: tuple[int, int]) -> NDArray[Any]:
+        """Give the logits (1, K, h, w) of a window (1, C, h, w), at its place where the engine has to know it."""
+        with _network:
+            return self._engine.run(window, **place)
 
 
 def describe(task: RunTask) -> WorkerFacts:
@@ -94,7 +106,7 @@ def run_window(task: RunTask, window: NDArray[Any], place: tuple[int, int]) -> N
         return runner.run(window, place)
 
 
-def do_block(task: BlockTask, blocks: Blocks) -> DoneBlock:
+def do_block(task: BlockTask, blocks: AnyBlocks) -> DoneBlock:
     """Do the one block of `blocks`.
 
     Raises
@@ -117,14 +129,10 @@ def do_block(task: BlockTask, blocks: Blocks) -> DoneBlock:
         else:
             made.append(encode_block(encoder, region, maps, foreground(maps[inside], level)))
 
-    def one_at_a_time(window: NDArray[Any], place: tuple[int, int]) -> NDArray[Any]:
-        with _network:
-            return runner.run(window, place)
-
     with _turn:
-        plane = _opened(task.plane)
-        streaming = streaming_of(runner, plane, task.scaling, write, run.settings)
-        counts = replace(streaming, run=one_at_a_time).over(blocks, after_window=_tell_nobody)
+        read = reading(_opened(task.plane), task.scaling)
+        in_turn = replace(runner, engine=_InTurn(runner.engine))
+        counts = stream_blocks(blocks, in_turn, read, write, run.settings, after_window=_tell_nobody)
     return DoneBlock(made[0], counts, describe(run), peak_memory_bytes())
 
 

@@ -1,0 +1,48 @@
+"""Reading and writing beside the network: one thread reads ahead, one writes behind, each by one step."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+_What = TypeVar("_What")
+_Where = TypeVar("_Where")
+
+
+@contextmanager
+def read_ahead(read: Callable[[_Where], _What], places: Iterable[_Where]) -> Iterator[Iterator[_What]]:
+    """Give what is read at the places, in order, each while the one before is in work; what fails raises there."""
+    with ThreadPoolExecutor(1) as reader:
+
+        def reading() -> Iterator[_What]:
+            todo = iter(places)
+            first = next(todo, None)
+            coming = None if first is None else reader.submit(read, first)
+            while coming is not None:
+                now = coming.result()
+                place = next(todo, None)
+                coming = None if place is None else reader.submit(read, place)
+                yield now
+
+        yield reading()
+
+
+@contextmanager
+def write_behind(write: Callable[[_Where, _What], None]) -> Iterator[Callable[[_Where, _What], None]]:
+    """Give what writes one thing while the next is made; at most one waits, and what fails raises at the next."""
+    with ThreadPoolExecutor(1) as writer:
+        writing: Future[None] | None = None
+
+        def put(place: _Where, what: _What) -> None:
+            nonlocal writing
+            if writing is not None:
+                writing.result()
+            writing = writer.submit(write, place, what)
+
+        yield put
+        if writing is not None:
+            writing.result()
