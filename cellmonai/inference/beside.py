@@ -1,9 +1,11 @@
-"""Reading and writing beside the network: one thread reads ahead, one writes behind, each by one step."""
+"""Reading and writing beside the network: one thread reads ahead, one writes behind by one step."""
 
 from __future__ import annotations
 
+from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -14,18 +16,18 @@ _Where = TypeVar("_Where")
 
 
 @contextmanager
-def read_ahead(read: Callable[[_Where], _What], places: Iterable[_Where]) -> Iterator[Iterator[_What]]:
-    """Give what is read at the places, in order, each while the one before is in work; what fails raises there."""
+def read_ahead(
+    read: Callable[[_Where], _What], places: Iterable[_Where], *, ahead: int = 1
+) -> Iterator[Iterator[_What]]:
+    """Give what is read at the places, in order, up to so many `ahead` of the one in work; what fails raises there."""
     with ThreadPoolExecutor(1) as reader:
 
         def reading() -> Iterator[_What]:
             todo = iter(places)
-            first = next(todo, None)
-            coming = None if first is None else reader.submit(read, first)
-            while coming is not None:
-                now = coming.result()
-                place = next(todo, None)
-                coming = None if place is None else reader.submit(read, place)
+            coming = deque(reader.submit(read, place) for place in islice(todo, ahead))
+            while coming:
+                now = coming.popleft().result()
+                coming.extend(reader.submit(read, place) for place in islice(todo, 1))
                 yield now
 
         yield reading()

@@ -53,10 +53,14 @@ class TorchEngine:
             The device has too little memory for this window.
         """
         pixels = torch.from_numpy(window if window.flags.writeable else window.copy())
-        with _steady(self.net, self._target, self.precision), memory_errors(pixels):
-            moved = pixels.to(device=self._target, dtype=self._dtype, memory_format=self._layout)
-            logits: Tensor = self.net(moved)
-            return logits.to(device="cpu", dtype=torch.promote_types(self._dtype, torch.float32)).numpy()
+        with memory_errors(pixels):
+            return self.forward(pixels.to(self._target)).cpu().numpy()
+
+    def forward(self, window: Tensor) -> Tensor:
+        """Give the logits of a window on the device, there, as `run` does; on CUDA they may still be on their way."""
+        with _steady(self.net, self._target, self.precision):
+            logits: Tensor = self.net(window.to(dtype=self._dtype, memory_format=self._layout))
+            return logits.to(dtype=torch.promote_types(self._dtype, torch.float32))
 
 
 @contextmanager

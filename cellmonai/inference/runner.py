@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from cellmonai.inference.overlapped import Queue
     from cellmonai.models.file import Activation
 
 
@@ -46,6 +47,7 @@ class Runner:
         own memory
     fixed_bytes : what it takes besides, whatever the windows
     by_place : the engine has to be told where in the image a window lies
+    queue : runs windows on the device while others are on their way, where it can; gives what `run` gives
     device_bytes_per_px, device_budget : the same of the device's own memory, and what there is of it, bytes
     calibration : of a network in 8-bit integers, the fields of `Int8Difference`
     """
@@ -62,6 +64,7 @@ class Runner:
     device_bytes_per_px: float = 0.0
     device_budget: int | None = None
     calibration: Mapping[str, Any] | None = None
+    queue: Queue | None = None
 
     def run(self, window: NDArray[Any], place: tuple[int, int]) -> NDArray[Any]:
         """Give the logits (1, K, h, w) of a window (1, C, h, w) whose first pixel is at `place` (row, column)."""

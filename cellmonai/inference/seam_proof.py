@@ -106,10 +106,25 @@ class Again:
 
 
 def prove_seams(
-    blocks: Blocks, written: Written, again: Again, *, precision: str, foreground_map: int, threshold: float
+    blocks: Blocks,
+    written: Written,
+    again: Again,
+    *,
+    precision: str,
+    foreground_map: int,
+    threshold: float,
+    with_gaps: bool = False,
 ) -> SeamProof:
-    """Run windows that lie across the seams of others and compare them with what was written."""
-    found = ((core, again.probabilities_of(core, blocks)) for core in seam_boxes(blocks, again.divisor))
+    """Run windows that lie across the seams of others and compare them with what was written.
+
+    `with_gaps` says that windows were left out as background: what is 0 in all maps is not compared then.
+    """
+
+    def now(core: Box) -> NDArray[np.floating[Any]]:
+        found = again.probabilities_of(core, blocks)
+        return found * written.maps(core).any(axis=0) if with_gaps else found
+
+    found = ((core, now(core)) for core in seam_boxes(blocks, again.divisor))
     bound = _BOUNDS.get(precision, _COARSE)
     return compared(found, written, bound=bound, foreground_map=foreground_map, threshold=threshold)
 

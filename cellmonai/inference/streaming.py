@@ -108,7 +108,7 @@ class Streaming:
             counts.skipped += 1
             return None
         rows, columns = core.within(window.read).slices
-        key = None if self.by_place else _flat_key(pixels, window, core)
+        key = None if self.by_place else flat_key(pixels, window, core)
         if key is not None and key in self._flat:
             counts.repeated += 1
             return self._flat[key]
@@ -128,7 +128,7 @@ def flat_values(pixels: NDArray[np.float32]) -> tuple[float, ...] | None:
     return tuple(values.tolist())
 
 
-def _flat_key(pixels: NDArray[np.float32], window: Window, core: Box) -> tuple[Any, ...] | None:
+def flat_key(pixels: NDArray[np.float32], window: Window, core: Box) -> tuple[Any, ...] | None:
     """Give what makes the result of a window without structure; None for others."""
     values = flat_values(pixels)
     if values is None:

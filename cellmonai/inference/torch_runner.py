@@ -18,6 +18,8 @@ from cellmonai.models.load import load_model
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from cellmonai.inference.overlapped import Queue
+
 
 def torch_runner(path: Path, *, device: str = "auto", precision: str = "auto", threads: int | None = None) -> Runner:
     """Load a model and make it ready on a device; parameters and errors are those of `choose_device` and the others.
@@ -50,7 +52,16 @@ def torch_runner(path: Path, *, device: str = "auto", precision: str = "auto", t
         window_bytes_per_px=per_px if own is None else 0.0,
         device_bytes_per_px=0.0 if own is None else per_px,
         device_budget=own,
+        queue=_queue(engine),
     )
+
+
+def _queue(engine: TorchEngine) -> Queue | None:
+    if engine.device.kind != "cuda":
+        return None
+    from cellmonai.inference.cuda_queue import CudaQueue
+
+    return CudaQueue(engine)
 
 
 def dropout_runner(path: Path, *, device: str, precision: str, samples: int, threads: int | None = None) -> Runner:
@@ -75,4 +86,6 @@ def dropout_runner(path: Path, *, device: str, precision: str, samples: int, thr
         foreground=plain.names.index("foreground"),
     )
     names = (*plain.names, SPREAD)
-    return replace(plain, engine=engine, activation=engine.activation, names=names, by_place=engine.needs_place)
+    return replace(
+        plain, engine=engine, activation=engine.activation, names=names, by_place=engine.needs_place, queue=None
+    )

@@ -38,12 +38,17 @@ def _blocks(most_px: int = 40_000) -> Blocks:
 
 
 def _proof(
-    blocks: Blocks, maps: NDArray[np.float32], *, mask: NDArray[np.bool_] | None = None, step: float = 0.0
+    blocks: Blocks,
+    maps: NDArray[np.float32],
+    *,
+    mask: NDArray[np.bool_] | None = None,
+    step: float = 0.0,
+    with_gaps: bool = False,
 ) -> SeamProof:
     inside = maps[0] >= 0.5 if mask is None else mask
     written = Written(lambda box: maps[(slice(None), *box.slices)], lambda box: inside[box.slices], step)
     again = Again(_run, _read, "sigmoid", RADIUS, DIVISOR)
-    return prove_seams(blocks, written, again, precision="f32", foreground_map=0, threshold=0.5)
+    return prove_seams(blocks, written, again, precision="f32", foreground_map=0, threshold=0.5, with_gaps=with_gaps)
 
 
 def _maps(blocks: Blocks) -> NDArray[np.float32]:
@@ -92,3 +97,14 @@ def test_a_seam_is_found_with_its_size_in_probability_and_objects() -> None:
     assert proof.largest_difference > 0.5
     assert proof.mask_px > 0
     assert proof.objects > 0
+
+
+def test_windows_that_were_left_out_are_no_seams_but_what_was_run_beside_them_is_still_looked_at() -> None:
+    blocks = _blocks()
+    maps = _maps(blocks)
+    first = blocks.blocks[0].box
+    maps[(slice(None), *first.slices)] = 0
+    assert not _proof(blocks, maps).holds
+    assert _proof(blocks, maps, with_gaps=True).holds
+    maps[:, first.row1 :] = maps[:, first.row1 :] * np.float32(0.5) + np.float32(0.1)
+    assert not _proof(blocks, maps, with_gaps=True).holds

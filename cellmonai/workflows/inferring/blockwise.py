@@ -10,6 +10,7 @@ from cellmonai.core.units import readable_bytes
 from cellmonai.images.block_files import remove
 from cellmonai.images.budget import available_memory
 from cellmonai.inference.blocks import WindowLimits, make_blocks
+from cellmonai.inference.overlapped import WINDOWS_AHEAD
 from cellmonai.inference.windows import smallest_window
 from cellmonai.workflows.inferring.failures import amount, nothing_worked
 from cellmonai.workflows.inferring.hands import Hands, OwnHands
@@ -173,4 +174,5 @@ def _bytes_per_px(job: ImageJob, runner: Runner) -> float:
     """Give what a px of a window takes: in the network, read twice over, and as maps until they are written."""
     read = len(job.channels) * job.itemsize + 4 * job.shape[0]
     written = 4 * len(runner.names) + 2
-    return runner.window_bytes_per_px + WINDOWS_READ * read + BLOCKS_KEPT * written
+    waiting = 0 if runner.queue is None else WINDOWS_AHEAD  # on their way to the device, and from it
+    return runner.window_bytes_per_px + (WINDOWS_READ + waiting) * read + (BLOCKS_KEPT + waiting) * written

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from cellmonai.inference.blended_blocks import BlendedBlocks
 from cellmonai.inference.blended_streaming import BlendedStreaming
+from cellmonai.inference.overlapped import OverlappedStreaming
 from cellmonai.inference.streaming import Streaming
 from cellmonai.inference.windows import Box
 from cellmonai.instances.find import foreground
@@ -153,5 +154,8 @@ def stream_blocks(
             foreground=runner.names.index("foreground"),
         )
         return blended.over(blocks, done=done, after_window=after_window)
+    if runner.queue is not None:
+        overlapped = OverlappedStreaming(runner.queue, read, write, runner.activation, background)
+        return overlapped.over(blocks, done=done, after_window=after_window)
     streaming = Streaming(runner.run, read, write, runner.activation, background, runner.by_place)
     return streaming.over(blocks, done=done, after_window=after_window)

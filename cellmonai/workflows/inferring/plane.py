@@ -226,6 +226,7 @@ def _proof(
         precision=runner.engine.precision,
         foreground_map=runner.names.index("foreground"),
         threshold=finding.model.point.threshold,
+        with_gaps=finding.settings.skip_background,
     )
 
 

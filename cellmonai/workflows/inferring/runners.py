@@ -59,7 +59,7 @@ def make_runner(
 
     inside = runner.names.index("foreground")
     engine, activation = augmented(runner.engine, settings.tta, activation=runner.activation, foreground=inside)
-    return replace(runner, engine=engine, activation=activation, names=(*runner.names, SPREAD))
+    return replace(runner, engine=engine, activation=activation, names=(*runner.names, SPREAD), queue=None)
 
 
 def _plain_runner(

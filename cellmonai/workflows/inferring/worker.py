@@ -131,7 +131,7 @@ def do_block(task: BlockTask, blocks: AnyBlocks) -> DoneBlock:
 
     with _turn:
         read = reading(_opened(task.plane), task.scaling)
-        in_turn = replace(runner, engine=_InTurn(runner.engine))
+        in_turn = replace(runner, engine=_InTurn(runner.engine), queue=None)
         counts = stream_blocks(blocks, in_turn, read, write, run.settings, after_window=_tell_nobody)
     return DoneBlock(made[0], counts, describe(run), peak_memory_bytes())
 
