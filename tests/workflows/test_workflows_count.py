@@ -350,7 +350,7 @@ def test_temporary_files_of_a_killed_run_go_with_the_next_one(tmp_path: Path, mo
     for path in left:
         path.write_text("half")
 
-    def refuse(descriptor: int) -> None:
+    def refuse(descriptor: int, **_: bool) -> None:
         raise OSError("no locks here")
 
     with monkeypatch.context() as without_locks:  # another run may be writing them
