@@ -113,6 +113,10 @@ def _scheduler() -> Iterator[Path]:
         process.wait()
 
 
+def _address(file: Path) -> str:
+    return str(json.loads(file.read_text())["address"])
+
+
 def _dask(module: str, *words: str) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", f"distributed.cli.{module}", "--no-dashboard", *words]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -128,9 +132,8 @@ def test_the_workers_of_a_scheduler_may_all_die_and_others_come(model: Path) -> 
     _done(_start([image], model, "alone"))
     Path("mortal.py").write_text(_MORTAL.format(windows=5))
     with _scheduler() as file:
-        address = json.loads(file.read_text())["address"]
         mortal = _dask_worker("--preload", "mortal.py")
-        process = _start([image], model, "shared", "--scheduler", address)
+        process = _start([image], model, "shared", "--scheduler", _address(file))
         assert mortal.wait(timeout=120) == -signal.SIGKILL
         assert process.poll() is None
         other = _dask_worker()
@@ -191,3 +194,30 @@ def test_wishes_that_cannot_be_met_are_refused(wishes: dict[str, object], senten
 def test_workers_beside_pictures_that_explain_are_refused(model: Path) -> None:
     with pytest.raises(UsageError, match="explanations are drawn in this process"):
         infer([_slide("a.tif", 64, 64)], settings=InferSettings(model=model, workers=2, pictures=("saliency",)))
+
+
+def test_a_worker_without_cellmonai_is_named_with_the_cure(model: Path) -> None:
+    Path("without.py").write_text("import sys\nsys.modules['cellmonai'] = None\n")
+    with _scheduler() as file:
+        worker = _dask_worker("--preload", "without.py")
+        try:
+            process = _start([_slide("a.tif", 64, 64)], model, "m", "--scheduler", _address(file))
+            assert "has no cellmonai, and this is" in _done(process, code=2)
+        finally:
+            worker.terminate()
+            worker.wait()
+
+
+def test_a_scheduler_that_goes_away_ends_the_run_which_then_goes_on_without_it(model: Path) -> None:
+    image = _slide("slide.tif", 2600, 2600)
+    with _scheduler() as file:
+        worker = _dask_worker()
+        process = _start([image], model, "shared", "--scheduler", _address(file))
+        while not list(Path("shared").glob(".slide.work/*/*/*")) and process.poll() is None:
+            time.sleep(0.01)
+    worker.kill()
+    worker.wait()
+    assert "the scheduler of the workers is gone" in _done(process, code=8)
+    _done(_start([image], model, "shared"))
+    _done(_start([image], model, "alone"))
+    assert _digest("shared") == _digest("alone")

@@ -84,16 +84,11 @@ class ClusterHands:
                 connected(workers=settings.workers, scheduler=settings.scheduler, reporter=reporter)
             )
             cluster = Cluster(client, reporter)
+            cluster.require_version(version("cellmonai"))
             absolute = replace(settings, model=None, output=settings.output.absolute())
             task = RunTask(uuid.uuid4().hex, model.path.absolute(), sha256, absolute, threads)
             reporter.note("the workers make the network ready")
             facts: WorkerFacts = cluster.ask(worker.describe, task)
-            if (theirs := facts.versions["cellmonai"]) != (ours := version("cellmonai")):
-                raise UsageError(
-                    f"the workers have cellmonai {theirs} and this is {ours}",
-                    where="--scheduler",
-                    cure="install the same version everywhere",
-                )
             task = replace(task, threads=facts.threads)  # the same everywhere, as the last bits depend on it
             return cls(cluster, task, facts, reporter, stack.pop_all())
 

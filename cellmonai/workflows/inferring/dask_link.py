@@ -46,13 +46,40 @@ class Cluster:
         now = time.monotonic()
         if now - self._counted > _LOOK_SECONDS:
             self._counted = now
-            self._room.resize(BLOCKS_PER_WORKER * len(self._client.nthreads()))
+            with _told_when_lost():
+                self._room.resize(BLOCKS_PER_WORKER * len(self._client.nthreads()))
             if self._room.size:
                 self._lonely_since, self._told_lonely = now, False
             elif not self._told_lonely and now - self._lonely_since > _PATIENCE_SECONDS:
                 self._told_lonely = True
                 self._reporter.note("the scheduler has no workers; waiting for them (Ctrl-C stops)")
         return self._room.size // BLOCKS_PER_WORKER
+
+    def require_version(self, wanted: str) -> None:
+        """Refuse workers with another cellmonai, or without.
+
+        Raises
+        ------
+        UsageError
+            There is one among those of now.
+        """
+
+        def installed() -> tuple[str, str]:
+            """Tell host and version; defined in here it travels as it is, and needs no cellmonai to arrive."""
+            from importlib.metadata import version
+            from importlib.util import find_spec
+            from platform import node
+
+            return node(), f"cellmonai {version('cellmonai')}" if find_spec("cellmonai") else "no cellmonai"
+
+        found = {self.ask(installed), *self._client.run(installed).values()}
+        for host, there in sorted(found):
+            if there != f"cellmonai {wanted}":
+                raise UsageError(
+                    f"the worker on {host} has {there}, and this is {wanted}",
+                    where="--scheduler",
+                    cure="install the same versions of cellmonai and Dask on the scheduler and all workers",
+                )
 
     def ask(
         self, function: Callable[..., Any], *arguments: object, meanwhile: Callable[[float], None] | None = None
@@ -84,12 +111,14 @@ class Cluster:
 
     def settled(self, futures: list[Future]) -> list[Future]:
         """Wait a moment, and give those of some futures that came to their end."""
-        from distributed import wait
+        from distributed import CancelledError, wait
 
         try:
             return list(wait(futures, timeout=_LOOK_SECONDS, return_when="FIRST_COMPLETED").done)
         except TimeoutError:
             return []
+        except CancelledError:  # the scheduler is gone, which `taken` tells
+            return futures
 
     def taken(self, future: Future) -> tuple[Any] | None:
         """Give the result of a future at its end, None where its workers died and it should be begun again.
@@ -101,17 +130,15 @@ class Cluster:
         WorkersLostError
             The scheduler is gone.
         """
-        from distributed import CancelledError, KilledWorker
-        from distributed.comm import CommClosedError
+        from distributed import KilledWorker
 
-        try:
-            return (future.result(),)
-        except KilledWorker:
+        with _told_when_lost():
+            error = future.exception() if future.status == "error" else None
+            if error is None:
+                return (future.result(),)
+        if isinstance(error, KilledWorker):
             return None
-        except (CancelledError, CommClosedError, OSError) as error:
-            raise WorkersLostError(
-                f"the scheduler of the workers is gone ({type(error).__name__})", cure=_AGAIN
-            ) from error
+        raise error
 
     def drop(self, futures: list[Future]) -> None:
         """Forget futures that nobody waits for any more."""
@@ -145,6 +172,18 @@ class _Room:
 _AGAIN = "run the same command again, which continues"
 
 
+@contextmanager
+def _told_when_lost() -> Iterator[None]:
+    """Turn what Dask raises when the scheduler is gone into one sentence."""
+    from distributed import CancelledError
+    from distributed.comm import CommClosedError
+
+    try:
+        yield
+    except (CancelledError, CommClosedError, OSError) as error:
+        raise WorkersLostError(f"the scheduler of the workers is gone ({type(error).__name__})", cure=_AGAIN) from error
+
+
 def workers_lost() -> WorkersLostError:
     """Give the failure to raise where a block was the end of every worker that tried it."""
     return WorkersLostError(
@@ -166,6 +205,7 @@ def connected(*, workers: int | None, scheduler: str | None, reporter: Reporter)
     """
     try:
         import cryptography  # noqa: F401 - what the workers of this machine tell each other is encrypted with
+        from dask import config
         from distributed import Client, LocalCluster
     except ImportError as error:
         raise UsageError(
@@ -174,6 +214,7 @@ def connected(*, workers: int | None, scheduler: str | None, reporter: Reporter)
             cure='run pip install "cellmonai[distributed]"',
         ) from error
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters is told by us, in a sentence
+    config.set({"distributed.admin.large-graph-warning-threshold": "1GB"})  # windows are large, and sent once
     if scheduler is not None:
         with ExitStack() as stack:
             try:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from cellmonai.workflows.inferring.model import ChosenModel
 
 _BLOCKS_AT_ONCE = 2
+_RUNS_KEPT = 2  # two runs may share a cluster
 _DECISIVE = ("cellmonai", "numpy", "torch", "openvino")
 
 _turn = threading.BoundedSemaphore(_BLOCKS_AT_ONCE)
@@ -139,7 +140,8 @@ def do_block(task: BlockTask, blocks: AnyBlocks) -> DoneBlock:
 def _made_ready(task: RunTask) -> tuple[Runner, ChosenModel]:
     with _begin:
         if task.run not in _ready:
-            _ready.clear()  # of an earlier run
+            while len(_ready) >= _RUNS_KEPT:
+                del _ready[next(iter(_ready))]
             if not task.model.is_file() or sha256_of(task.model) != task.sha256:
                 raise InputError(
                     f"is missing or another file on the worker {platform.node()}",
