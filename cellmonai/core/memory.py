@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 _MMAP_THRESHOLD, _ARENA_MAX = -3, -8  # of glibc's mallopt
-_LARGE_BYTES = 1 << 20
+_LARGE_BYTES = 1 << 18
 _ARENAS = 2
 
 

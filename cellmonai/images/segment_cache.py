@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-KEPT_BYTES = 256 * 2**20
-"""Most that a source keeps, however large the budget."""
+KEPT_BYTES = 32 * 2**20
+"""Most that a source keeps, however large the budget: the tiles that windows beside each other share, and no more.
+
+Windows below one another would need whole rows of tiles of a slide to share any, which cost more memory than time.
+"""
 
 
 class SegmentCache:
