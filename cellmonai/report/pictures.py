@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 MAX_SIDE_PX = 4096
 _LOW_PERCENT, _HIGH_PERCENT = 0.5, 99.8
 _PERCENTILE_SAMPLES = 1 << 20  # a percentile of a million pixels is as good as one of all
-_STRIP_PX = 1024  # rows that are scaled at a time, which bounds the memory for slides
+_STRIP_PX = 1 << 20  # px that are scaled at a time, which bounds the memory for slides
 _WIDE_LINES_FROM_PX = 1024  # pictures with a longer side are looked at smaller, and need lines of 2 px
 _SMALL_PICTURE_PX = 512  # pictures up to this are doubled, so that lines of 2 px do not cover small cells
 
@@ -99,7 +99,7 @@ def stretched(image: NDArray[Any], *, step: int = 1, limits_from: NDArray[Any] |
     colours = channel_colours(image.shape[0])
     picture = np.zeros((height, width, 3), np.uint8)
     limits = _contrast_limits_of(image if limits_from is None else limits_from)
-    rows = max(1, _STRIP_PX // step)
+    rows = max(1, _STRIP_PX // max(width * step * step, 1))
     for top in range(0, height, rows):
         strip = np.zeros((min(rows, height - top), width, 3), np.float32)
         for channel, (low, high), colour in zip(image, limits, colours, strict=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -27,6 +28,7 @@ _SMALL_SIDE_PX = 512  # images that fit here twice are drawn larger, so that lin
 _WIDE_LINES_FROM_PX = 14  # cells of this width in the picture stay visible within lines of 2 px
 _FIRST_PICTURES = MOST_PICTURES * 3 // 4
 _FEW_COLOURS = 32  # plates as heat maps; PNG keeps them sharp and small
+_BAND_PX = 1 << 20  # of a picture that are resized at a time
 _QUALITIES = (85, 72, 58, 42)
 
 MASK_COLOURS: NDArray[np.uint8] = np.concatenate(
@@ -219,10 +221,20 @@ def _block_means(part: NDArray[Any], step: int) -> NDArray[np.float32]:
 
 
 def _resized(picture: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """Resize a picture (h, w, 3), a band at a time: Pillow holds three copies of what it is given."""
     from PIL import Image
 
     if picture.shape[:2] == (height, width):
         return picture.copy()
-    larger = height > picture.shape[0]
-    how = Image.Resampling.NEAREST if larger else Image.Resampling.BOX
-    return np.array(Image.fromarray(picture).resize((width, height), how))
+    rows, columns = picture.shape[:2]
+    how = Image.Resampling.NEAREST if height > rows else Image.Resampling.BOX
+    out = np.empty((height, width, 3), np.uint8)
+    step = max(1, _BAND_PX // max(columns, width, 1))
+    for top in range(0, height, step):
+        bottom = min(top + step, height)
+        first, last = top * rows / height, bottom * rows / height
+        begin, end = math.floor(first), min(math.ceil(last), rows)
+        band = Image.fromarray(np.ascontiguousarray(picture[begin:end]))
+        box = (0, first - begin, columns, last - begin)
+        out[top:bottom] = np.asarray(band.resize((width, bottom - top), how, box=box))
+    return out
