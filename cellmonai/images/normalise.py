@@ -25,6 +25,10 @@ class Scaling:
     scale: tuple[float, ...]
     clip: bool = False
 
+    def as_json(self) -> dict[str, Any]:
+        """Give the form that journals and records hold."""
+        return {"offset": list(self.offset), "scale": list(self.scale), "clip": self.clip}
+
     def apply(self, image: NDArray[Any]) -> NDArray[np.float32]:
         """Scale an image (C, Y, X) of any dtype; gives float32 of the same shape."""
         offset = np.asarray(self.offset, np.float32)[:, None, None]

@@ -68,6 +68,9 @@ def test_a_slide_in_blocks_equals_the_slide_in_one_window(model: Path, engine: s
     assert difference.max() <= 2.0**-11 + 1e-5  # one step of float16
     masks = [tifffile.imread(f"{folder}/slide_mask.tif") for folder in ("one", "many")]
     assert np.count_nonzero(masks[0] != masks[1]) <= 2
+    scaling = json.loads(Path("many/run.json").read_text())["images"][0]["scaling"]
+    low, high = np.percentile(tifffile.imread(image), (1.0, 99.8))
+    assert scaling == {"offset": [low], "scale": [high - low], "clip": False}
     seams = many.as_json()["images"][0]["seams"]
     assert seams["holds"]
     assert seams["windows"] > 0

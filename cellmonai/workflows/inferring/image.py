@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from cellmonai.inference.plan import Plan
     from cellmonai.inference.predictor import Predictor
-    from cellmonai.models.file import ModelCard
     from cellmonai.workflows.inferring.jobs import ImageJob, WantedChannels
     from cellmonai.workflows.inferring.model import ChosenModel
     from cellmonai.workflows.inferring.settings import InferSettings
@@ -35,8 +34,9 @@ class ImageDone:
 
     Of its windows some were `skipped` as background and some `repeated` from an equal flat one; `resumed_blocks` were
     done by a run before, and `damaged_blocks` too, but had to be done again. `shown` says by kind of picture what it
-    shows, `seams` what came of running windows again; `begun_window` are the (Y, X) in px of windows that a run before
-    began with, where others would have been taken now.
+    shows, `seams` what came of running windows again, `scaling` how its intensities were scaled
+    (`images.normalise.Scaling`); `begun_window` are the (Y, X) in px of windows that a run before began with, where
+    others would have been taken now.
     """
 
     job: ImageJob
@@ -51,6 +51,7 @@ class ImageDone:
     resumed_blocks: int = 0
     damaged_blocks: int = 0
     seams: Mapping[str, Any] | None = None
+    scaling: Mapping[str, Any] | None = None
     begun_window: tuple[int, int] | None = None
 
     def as_json(self) -> dict[str, Any]:
@@ -83,6 +84,7 @@ class ImageDone:
             "channels": list(self.job.channels),
             "notes": list(self.job.notes),
             "sha256": self.sha256,
+            "scaling": None if self.scaling is None else dict(self.scaling),
             **({"pictures": dict(self.shown)} if self.shown else {}),
         }
 
@@ -115,7 +117,10 @@ def infer_image(
     """
     started = time.monotonic()
     pixels, digest = read_pixels(job, model.wants, settings)
-    scaled = _scaled(inverted(pixels) if settings.invert else pixels, model.card)
+    seen = inverted(pixels) if settings.invert else pixels
+    scaling = model.card.normalisation.scaling_for(seen)
+    scaled = scaling.apply(seen)
+    del seen
     if not settings.pictures:
         del pixels
     maps = predictor.predict(scaled, plan=plan, after_window=after_window)
@@ -135,7 +140,8 @@ def infer_image(
         shown |= {kind_of_picture: facts} if facts else {}
     write_mask(folder / job.mask, mask, pixel_size_um=size, overwrite=overwrite)
     seconds, found = time.monotonic() - started, int(np.count_nonzero(mask))
-    return ImageDone(job, plan.windows, seconds, found, digest, (job.mask, job.maps, *pictures), shown)
+    files = (job.mask, job.maps, *pictures)
+    return ImageDone(job, plan.windows, seconds, found, digest, files, shown, scaling=scaling.as_json())
 
 
 def inverted(pixels: NDArray[Any]) -> NDArray[Any]:
@@ -172,7 +178,3 @@ def _grey(pixels: NDArray[Any], path: Path, names: tuple[str, ...], wanted: Want
             cure=f"choose one, as --channel {names[0]}",
         )
     return pixels[:1]
-
-
-def _scaled(pixels: NDArray[Any], card: ModelCard) -> NDArray[np.float32]:
-    return card.normalisation.scaling_for(pixels).apply(pixels)

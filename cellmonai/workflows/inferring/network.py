@@ -12,7 +12,7 @@ from cellmonai.workflows.inferring.failures import amount
 from cellmonai.workflows.inferring.int8 import refuse_beside_int8
 from cellmonai.workflows.inferring.model import choose_model, pixel_size_differs
 from cellmonai.workflows.inferring.pictures import require_maps_for_pictures
-from cellmonai.workflows.inferring.seam_words import begun_window_warning, seams_warning
+from cellmonai.workflows.inferring.seam_words import begun_window_warning, seams_note, seams_warning
 from cellmonai.workflows.inferring.settings import EXPLANATIONS
 from cellmonai.workflows.inferring.whole import WholeImages
 
@@ -129,6 +129,8 @@ class NetworkFinder:
         """Warn of images with other pixels than the model was trained on, seams, what a run before left, and int8."""
         if (said := self._way.facts().get("calibration")) and (difference := Int8Difference(**said)).is_large:
             reporter.warn("int8", f"{difference.sentence}; leave --precision out to count as the model was trained")
+        if note := seams_note([image.seams for image in done if image.seams], stitch=self.facts()["stitch"]):
+            reporter.note(note)
         for image in done:
             if image.damaged_blocks:
                 what = f"{amount(image.damaged_blocks, 'block')} of an earlier run had been damaged and were done again"

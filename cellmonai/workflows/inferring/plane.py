@@ -108,6 +108,7 @@ def infer_plane(job: ImageJob, finding: BlockFinding, blocks: AnyBlocks, advance
         resumed_blocks=resumed,
         damaged_blocks=damaged,
         seams=proof.as_json(),
+        scaling=scaling.as_json(),
         begun_window=blended_plane.begun_window(planned, blocks),
     )
 
@@ -169,7 +170,7 @@ def _header(job: ImageJob, finding: BlockFinding, digest: str, scaling: Scaling,
         "level": settings.level,
         "um_per_px": settings.um_per_px,
         "skip_background": settings.skip_background,
-        "scaling": {"offset": list(scaling.offset), "scale": list(scaling.scale), "clip": scaling.clip},
+        "scaling": scaling.as_json(),
         **_stitch_facts(blocks),
         "cellmonai": version("cellmonai"),
     }

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from cellmonai.workflows.inferring.failures import amount
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 
 def blended_warning(stitch: str, *, tile_exact: bool) -> str:
@@ -29,6 +31,21 @@ def begun_window_warning(side: tuple[int, int]) -> str:
     return (
         f"the unfinished run that was continued had windows of {side[1]} x {side[0]} px, which were kept; --overwrite "
         "starts anew with those of now"
+    )
+
+
+def seams_note(found: Sequence[Mapping[str, Any]], *, stitch: str) -> str | None:
+    """Say what came of running windows again, over all planes that have seams; None where none has."""
+    several = [each for each in found if each["windows"]]
+    if not several:
+        return None
+    windows = sum(each["windows"] for each in several)
+    where = "across seams" if stitch == "exact" else "between those used"
+    return (
+        f"seams: {amount(windows, 'window')} run again {where} differ by at most "
+        f"{max(each['largest_difference'] for each in several):g} in probability, "
+        f"{sum(each['mask_px'] for each in several)} px of the mask and "
+        f"{amount(sum(each['objects'] for each in several), 'object')}"
     )
 
 
