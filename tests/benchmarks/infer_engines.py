@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 
 NETWORK, PARAMETERS = "basic_unet", {"width": 32}
 FACTS = describe(NETWORK, PARAMETERS)
-WINDOW_PX = 1024 + 2 * 112
+WINDOW_PX = 2048 + 2 * 112  # what `infer` takes where memory allows it
 
 
 def painted(side: int, *, seed: int) -> tuple[Image, Image]:
