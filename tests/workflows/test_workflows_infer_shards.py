@@ -117,6 +117,12 @@ def test_parts_share_the_folder_and_nobody_else_does(model: Path) -> None:
         _part(model, 2)
 
 
+def test_methods_without_training_have_parts_too() -> None:
+    for number in (1, 2):
+        infer([Path("images")], settings=InferSettings(method="otsu", shard=(number, 2)))
+    assert len(json.loads(Path("masks/run.json").read_text())["images"]) == len(NAMES)
+
+
 def test_names_do_not_depend_on_the_part(model: Path) -> None:
     tifffile.imwrite("images/b.png.tif", np.zeros((80, 96), np.uint8))
     Path("images/other").mkdir()

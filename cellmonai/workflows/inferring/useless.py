@@ -20,6 +20,7 @@ FOR_METHODS = (
     "invert",
     "pictures",
     "overwrite",
+    "shard",
     "method",
     "parameters",
 )
