@@ -48,8 +48,9 @@ class CudaQueue:
         MemoryBudgetError
             The device has too little memory for it.
         """
-        pinned = torch.from_numpy(window if window.flags.writeable else window.copy()).pin_memory()
-        with memory_errors(pinned), torch.cuda.stream(self._uploads):
+        pixels = torch.from_numpy(window if window.flags.writeable else window.copy())
+        with memory_errors(pixels), torch.cuda.stream(self._uploads):
+            pinned = pixels.pin_memory()
             copy = pinned.to(self._device, non_blocking=True)
             complete = torch.cuda.Event()
             complete.record(self._uploads)

@@ -95,7 +95,8 @@ def memory_errors(window: Tensor) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:  # torch.OutOfMemoryError is one; the CPU allocator raises a plain one
-        if not isinstance(error, torch.OutOfMemoryError) and "allocate memory" not in str(error):
+        lacks = "allocate memory" in str(error) or "out of memory" in str(error)  # the CPU's, and that of pinned memory
+        if not isinstance(error, torch.OutOfMemoryError) and not lacks:
             raise
         raise MemoryBudgetError(
             f"memory ran out in a window of {window.shape[-1]} x {window.shape[-2]} px",

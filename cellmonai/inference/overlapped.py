@@ -75,13 +75,14 @@ class _Result:
 
 @dataclass(frozen=True, slots=True)
 class OverlappedStreaming:
-    """How the blocks of an image are run; see `streaming.Streaming` for `read`, `write` and what follows them."""
+    """How the blocks of an image are run; see `streaming.Streaming`. `maps` is how many the network gives."""
 
     queue: Queue
     read: Read
     write: WriteBlock
     activation: Activation = "sigmoid"
     is_background: Callable[[NDArray[np.float32]], bool] | None = None
+    maps: int = 1
     _flat: dict[tuple[Any, ...], _Result] = field(default_factory=dict)
 
     def over(self, blocks: Blocks, *, done: Collection[Box] = (), after_window: AfterWindow) -> Streamed:
@@ -125,8 +126,8 @@ class OverlappedStreaming:
             return self._flat[each.key]
         counts.run += 1
         result = _Result(self.queue.begin(each.staged), core.within(each.window.read).slices, self.activation)
-        px = core.shape[0] * core.shape[1]
-        if each.key is not None and len(self._flat) < FLAT_KEPT and px * (len(self._flat) + 1) <= FLAT_VALUES:
+        values = self.maps * core.shape[0] * core.shape[1]
+        if each.key is not None and len(self._flat) < FLAT_KEPT and values * (len(self._flat) + 1) <= FLAT_VALUES:
             self._flat[each.key] = result
         return result
 

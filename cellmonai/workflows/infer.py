@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from importlib.metadata import version
+from traceback import clear_frames
 from typing import TYPE_CHECKING
 
+from cellmonai.core.errors import OutputError
 from cellmonai.core.files import remove_orphans
 from cellmonai.core.interrupts import stop_wish
 from cellmonai.core.memory import peak_memory_bytes
@@ -21,7 +23,6 @@ from cellmonai.workflows.inferring.jobs import IMAGE_FAILURES, survey
 from cellmonai.workflows.inferring.network import NetworkFinder
 from cellmonai.workflows.inferring.pace import AGAIN, Pace
 from cellmonai.workflows.inferring.plane import work_folder
-from cellmonai.workflows.inferring.record import RECORD_NAME
 from cellmonai.workflows.inferring.result import HOW, InferResult, Telling, tell_memory
 from cellmonai.workflows.inferring.settings import InferSettings
 from cellmonai.workflows.inferring.shards import Share
@@ -85,10 +86,13 @@ def infer(
         try:
             if mine:
                 return _infer_share(seen, telling)
+            refuse_outputs([], share.record, settings)
             reporter.note(f"part {share.number} of {share.of} has no image: there are {amount(len(paths), 'image')}")
         except IMAGE_FAILURES:
-            if not share.is_all and set(seen.failures) >= {str(path) for path in mine}:
-                telling.end_without_images(seen.failures)
+            nothing = not share.is_all and set(seen.failures) >= {str(path) for path in mine}
+            if nothing and (settings.overwrite or not share.is_done):
+                with suppress(OutputError):  # what kept this part from its images is what is told
+                    telling.end_without_images(seen.failures)
             raise
         return telling.end_without_images(seen.failures)
 
@@ -107,16 +111,15 @@ def _infer_share(seen: Survey, telling: Telling) -> InferResult:
         if is_alone:
             remove_orphans(settings.output)
         if settings.overwrite:  # an old record must not describe a folder that is being rewritten
-            (settings.output / RECORD_NAME).unlink(missing_ok=True)
-            share.record.unlink(missing_ok=True)
-        done = _find_all(jobs, seen.failures, finder, finished, settings.output, reporter)
+            share.withdraw()
+        done = _find_all(jobs, seen.failures, finder, finished, settings, reporter)
         if not done:
             raise nothing_worked(seen.failures)
         _warn(done, seen.failures, finder, reporter)
         tell_memory(before_bytes, finder, reporter)
         result = telling.end(done, seen.failures, finder.facts())
         finished.end()
-        share.join(reporter)
+        share.join(reporter, overwrite=settings.overwrite)
     return result
 
 
@@ -153,14 +156,14 @@ def _find_all(
     failures: dict[str, CellmonaiError],
     finder: Finder,
     finished: FinishedPlanes,
-    folder: Path,
+    settings: InferSettings,
     reporter: Reporter,
 ) -> list[ImageDone]:
     done: dict[ImageJob, ImageDone] = {}
     total = sum(job.pixels for job in jobs) / 1e6
     with stop_wish() as wish, reporter.stage("finding cells", total) as stage:
         pace = Pace(stage, wish)
-        for job, result in _side_by_side(jobs, lambda job: _find(job, finder, finished, folder, pace), finder):
+        for job, result in _side_by_side(jobs, lambda job: _find(job, finder, finished, settings, pace), finder, pace):
             if isinstance(result, ImageDone):
                 done[job] = result
             else:
@@ -170,16 +173,19 @@ def _find_all(
 
 
 def _find(
-    job: ImageJob, finder: Finder, finished: FinishedPlanes, folder: Path, pace: Pace
+    job: ImageJob, finder: Finder, finished: FinishedPlanes, settings: InferSettings, pace: Pace
 ) -> ImageDone | CellmonaiError:
     """Do one plane, or tell why it cannot be done; what concerns all of them is raised."""
-    mine = pace.begin(job)
+    mine, folder = pace.begin(job), settings.output
     try:
-        found = finished.done(job, folder)
+        found = finished.done(job, folder, overwrite=settings.overwrite)
         if found is None:
             found = finder.find(job, mine.advance)
             finished.add(found, folder)
     except IMAGE_FAILURES as error:
+        for each in (error, error.__cause__, error.__context__):
+            if each is not None:  # it is kept to be told, and would keep pixels and maps with it
+                clear_frames(each.__traceback__)
         return error
     else:
         return found
@@ -188,7 +194,7 @@ def _find(
 
 
 def _side_by_side(
-    jobs: Sequence[ImageJob], find: Callable[[ImageJob], ImageDone | CellmonaiError], finder: Finder
+    jobs: Sequence[ImageJob], find: Callable[[ImageJob], ImageDone | CellmonaiError], finder: Finder, pace: Pace
 ) -> Iterator[tuple[ImageJob, ImageDone | CellmonaiError]]:
     """Do planes in as many threads as the finder takes, and give each with what came of it."""
     if finder.planes_at_once == 1 or len(jobs) == 1:
@@ -199,6 +205,9 @@ def _side_by_side(
         try:
             for future in as_completed(waiting):
                 yield waiting[future], future.result()
+        except BaseException:
+            pace.stop()  # the others would go on for as long as they take
+            raise
         finally:
             threads.shutdown(wait=True, cancel_futures=True)
 

@@ -106,6 +106,43 @@ def test_parts_done_in_different_ways_are_not_joined(model: Path) -> None:
     assert Path("masks/run.json").exists()
 
 
+def test_parts_run_by_different_engines_are_not_joined(model: Path) -> None:
+    _part(model, 1)
+    _part(model, 2)
+    with pytest.raises(OutputError, match="differ in engine, so they are not joined"):
+        _part(model, 3, engine="torch")
+
+
+def test_all_parts_can_be_done_anew_in_another_way(model: Path) -> None:
+    for number in (1, 2, 3):
+        _part(model, number)
+    for number in (2, 3, 1):
+        _part(model, number, threshold=0.25, overwrite=True)
+        assert Path("masks/run.json").exists() == (number == 1)
+    assert json.loads(Path("masks/run.json").read_text())["operating_point"]["threshold"] == 0.25
+
+
+def test_a_mistyped_command_does_not_harm_what_is_there(model: Path) -> None:
+    for number in (1, 2, 3):
+        _part(model, number)
+    before = {path: path.read_bytes() for path in Path("masks").rglob("*.json")}
+    with pytest.raises(InputError, match="no channel 'nope'"):
+        _part(model, 3, channels=("nope",))
+    assert {path: path.read_bytes() for path in Path("masks").rglob("*.json")} == before
+
+
+def test_records_of_parts_do_not_outlive_what_they_describe(model: Path) -> None:
+    for number in (1, 2, 3):
+        _part(model, number)
+    infer([Path("images")], settings=InferSettings(model=model, overwrite=True, threshold=0.25))
+    _part(model, 1, overwrite=True)
+    assert not Path("masks/run.json").exists()
+    for number in (1, 2):
+        _part(model, number, of=2, overwrite=True)
+    _part(model, 1, overwrite=True)
+    assert not Path("masks/run.json").exists()
+
+
 def test_parts_share_the_folder_and_nobody_else_does(model: Path) -> None:
     with folder_lock(Path("masks")), pytest.raises(LockedError, match="another run is writing here"):
         _part(model, 1)

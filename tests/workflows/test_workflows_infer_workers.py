@@ -18,9 +18,14 @@ import tifffile
 from random_networks import write_random_model
 
 from cellmonai.core.errors import UsageError
+from cellmonai.core.files import sha256_of
 from cellmonai.core.machine import usable_cores
 from cellmonai.workflows.infer import infer
+from cellmonai.workflows.inferring import worker
+from cellmonai.workflows.inferring.jobs import survey
+from cellmonai.workflows.inferring.model import choose_model
 from cellmonai.workflows.inferring.settings import InferSettings
+from cellmonai.workflows.inferring.tasks import PlaneTask, RunTask
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -196,27 +201,41 @@ def test_workers_beside_pictures_that_explain_are_refused(model: Path) -> None:
         infer([_slide("a.tif", 64, 64)], settings=InferSettings(model=model, workers=2, pictures=("saliency",)))
 
 
+def test_a_worker_that_sees_another_file_ends_the_run_instead_of_failing_the_image(model: Path) -> None:
+    image = _slide("slide.tif", 64, 64).absolute()
+    settings, chosen = InferSettings(model=model), choose_model(model, threshold=None)
+    job = survey([image], chosen.wants, settings).jobs[0]
+    run = RunTask("a run", model, sha256_of(model), settings, threads=1)
+    assert worker.digest_of(PlaneTask(run, job, image.stat().st_size)) == sha256_of(image)
+    worker.forget("a run")
+    with pytest.raises(UsageError, match=r"slide\.tif is missing or another file on the worker"):
+        worker.digest_of(PlaneTask(run, job, image.stat().st_size + 1))
+    with pytest.raises(UsageError, match=r"model\.safetensors is missing or another file on the worker"):
+        worker.digest_of(PlaneTask(RunTask("b", model, "0" * 64, settings, threads=1), job, image.stat().st_size))
+    worker.forget("a run")
+
+
 def test_a_worker_without_cellmonai_is_named_with_the_cure(model: Path) -> None:
     Path("without.py").write_text("import sys\nsys.modules['cellmonai'] = None\n")
     with _scheduler() as file:
-        worker = _dask_worker("--preload", "without.py")
+        without = _dask_worker("--preload", "without.py")
         try:
             process = _start([_slide("a.tif", 64, 64)], model, "m", "--scheduler", _address(file))
             assert "has no cellmonai, and this is" in _done(process, code=2)
         finally:
-            worker.terminate()
-            worker.wait()
+            without.terminate()
+            without.wait()
 
 
 def test_a_scheduler_that_goes_away_ends_the_run_which_then_goes_on_without_it(model: Path) -> None:
     image = _slide("slide.tif", 2600, 2600)
     with _scheduler() as file:
-        worker = _dask_worker()
+        mate = _dask_worker()
         process = _start([image], model, "shared", "--scheduler", _address(file))
         while not list(Path("shared").glob(".slide.work/*/*/*")) and process.poll() is None:
             time.sleep(0.01)
-    worker.kill()
-    worker.wait()
+    mate.kill()
+    mate.wait()
     assert "the scheduler of the workers is gone" in _done(process, code=8)
     _done(_start([image], model, "shared"))
     _done(_start([image], model, "alone"))

@@ -16,7 +16,7 @@ from cellmonai.workflows.inferring.failures import amount, nothing_worked
 from cellmonai.workflows.inferring.hands import Hands, OwnHands
 from cellmonai.workflows.inferring.int8 import calibration_on
 from cellmonai.workflows.inferring.jobs import IMAGE_FAILURES, ImageJob, Survey
-from cellmonai.workflows.inferring.plane import BlockFinding, infer_plane, work_folder
+from cellmonai.workflows.inferring.plane import BlockFinding, has_blocks, infer_plane, work_folder
 from cellmonai.workflows.inferring.runners import make_runner
 
 if TYPE_CHECKING:
@@ -56,7 +56,8 @@ class BlockByBlock:
         self._finding: BlockFinding | None = None
         self._hands: Hands | None = None
         self._blocks: dict[ImageJob, AnyBlocks] = {}
-        self._budget = min(available_memory() // 2, _MOST_UNASKED) if settings.memory is None else settings.memory
+        unasked = min(available_memory() // 2 // (settings.workers or 1), _MOST_UNASKED)
+        self._budget = unasked if settings.memory is None else settings.memory
 
     def prepare(self, seen: Survey, reporter: Reporter) -> list[ImageJob]:
         """Make the network ready, cut every plane before the first is done, and say what it will take."""
@@ -83,9 +84,9 @@ class BlockByBlock:
         assert self._finding is not None
         try:
             return infer_plane(job, self._finding, self._blocks[job], advance)
-        except IMAGE_FAILURES:  # another file must come in its place, so what was made of this one is of no use
+        except IMAGE_FAILURES:
             work = work_folder(job, self._settings)
-            if work.is_dir():
+            if work.is_dir() and not has_blocks(work):  # else the same file may be read another time, and go on
                 remove(work)
             raise
 
@@ -174,5 +175,5 @@ def _bytes_per_px(job: ImageJob, runner: Runner) -> float:
     """Give what a px of a window takes: in the network, read twice over, and as maps until they are written."""
     read = len(job.channels) * job.itemsize + 4 * job.shape[0]
     written = 4 * len(runner.names) + 2
-    waiting = 0 if runner.queue is None else WINDOWS_AHEAD  # on their way to the device, and from it
+    waiting = 0 if runner.queue is None else 2 * WINDOWS_AHEAD  # pinned, in blocks of a power of two bytes
     return runner.window_bytes_per_px + (WINDOWS_READ + waiting) * read + (BLOCKS_KEPT + waiting) * written

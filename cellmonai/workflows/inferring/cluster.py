@@ -6,6 +6,7 @@ damage nothing: what it did not send is done again by another.
 
 from __future__ import annotations
 
+import threading
 import time
 import uuid
 from contextlib import ExitStack
@@ -66,6 +67,7 @@ class ClusterHands:
         self._workers = cluster.workers()
         self._peak_bytes = 0
         self._processors = {facts.processor}
+        self._lock = threading.Lock()
         self.runner = _runner(cluster, task, facts)
 
     @classmethod
@@ -148,7 +150,8 @@ class ClusterHands:
         return {"workers": self._workers, "worker_peak_memory_bytes": self._peak_bytes or None}
 
     def close(self) -> None:
-        """Let go of the workers; those that were started here end."""
+        """Let go of the workers; those that were started here end, others forget the run."""
+        self._cluster.forget(worker.forget, self._task.run)
         self._ends.close()
 
     def _send(
@@ -179,14 +182,15 @@ class ClusterHands:
                 where="--scheduler",
                 cure="make all workers alike, or name --device, --engine and --precision",
             )
-        if found.worker.processor not in self._processors:
-            self._processors.add(found.worker.processor)
-            self._reporter.warn(
-                "unlike_workers",
-                f"workers have different processors ({' and '.join(sorted(self._processors))}), so the last bits of "
-                "probabilities depend on which worker did which block",
-            )
-        self._peak_bytes = max(self._peak_bytes, found.peak_bytes or 0)
+        with self._lock:  # planes are done side by side
+            if found.worker.processor not in self._processors:
+                self._processors.add(found.worker.processor)
+                self._reporter.warn(
+                    "unlike_workers",
+                    f"workers have different processors ({' and '.join(sorted(self._processors))}), so the last bits "
+                    "of probabilities depend on which worker did which block",
+                )
+            self._peak_bytes = max(self._peak_bytes, found.peak_bytes or 0)
         store.put(found.block)
         counts.add(found.counts)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from cellmonai.core.errors import CellmonaiError, UsageError
@@ -72,7 +72,9 @@ class Cluster:
 
             return node(), f"cellmonai {version('cellmonai')}" if find_spec("cellmonai") else "no cellmonai"
 
-        found = {self.ask(installed), *self._client.run(installed).values()}
+        found = {self.ask(installed)}
+        with _told_when_lost():
+            found |= set(self._client.run(installed).values())
         for host, there in sorted(found):
             if there != f"cellmonai {wanted}":
                 raise UsageError(
@@ -89,7 +91,8 @@ class Cluster:
         `meanwhile` is called with 0 while it runs, and may raise to stop.
         """
         for _ in range(MOST_TRIES):
-            future = self._client.submit(function, *arguments, pure=False)
+            with _told_when_lost():
+                future = self._client.submit(function, *arguments, pure=False)
             while not self.settled([future]):
                 self.workers()
                 if meanwhile is not None:
@@ -103,7 +106,12 @@ class Cluster:
         self.workers()
         if not self._room.enter():
             return None
-        return self._client.submit(function, *arguments, pure=False)
+        try:
+            with _told_when_lost():
+                return self._client.submit(function, *arguments, pure=False)
+        except BaseException:
+            self.leave()
+            raise
 
     def leave(self) -> None:
         """Make room for another block."""
@@ -143,8 +151,14 @@ class Cluster:
     def drop(self, futures: list[Future]) -> None:
         """Forget futures that nobody waits for any more."""
         for future in futures:
-            future.cancel()
             self.leave()
+            with suppress(Exception):  # the client may be closed, and what ended the work is what is told
+                future.cancel()
+
+    def forget(self, function: Callable[..., Any], *arguments: object) -> None:
+        """Have every worker let go of something, where they can still be asked."""
+        with suppress(Exception):
+            self._client.run(function, *arguments)
 
 
 class _Room:
@@ -176,11 +190,12 @@ _AGAIN = "run the same command again, which continues"
 def _told_when_lost() -> Iterator[None]:
     """Turn what Dask raises when the scheduler is gone into one sentence."""
     from distributed import CancelledError
+    from distributed.client import ClosedClientError
     from distributed.comm import CommClosedError
 
     try:
         yield
-    except (CancelledError, CommClosedError, OSError) as error:
+    except (CancelledError, ClosedClientError, CommClosedError, OSError) as error:
         raise WorkersLostError(f"the scheduler of the workers is gone ({type(error).__name__})", cure=_AGAIN) from error
 
 

@@ -61,8 +61,10 @@ class FinishedPlanes:
                     raise
         return cls(Journal.create(path, header), {})
 
-    def done(self, job: ImageJob, folder: Path) -> ImageDone | None:
+    def done(self, job: ImageJob, folder: Path, *, overwrite: bool) -> ImageDone | None:
         """Give what an earlier run made of a plane, None where it did not finish it.
+
+        With `overwrite`, a plane whose mask was changed since then is done again instead of being refused.
 
         Raises
         ------
@@ -74,6 +76,8 @@ class FinishedPlanes:
             return None
         mask = folder / job.mask
         if not mask.is_file() or sha256_of(mask) != entry["mask_sha256"]:
+            if overwrite:
+                return None
             raise OutputError("the mask was changed since the run that is continued", where=str(mask), cure=ANEW)
         facts = {name: entry["done"][name] for name in _DONE_FIELDS}
         return ImageDone(job, **(facts | {"outputs": tuple(facts["outputs"])}))

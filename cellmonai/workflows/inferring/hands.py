@@ -155,7 +155,9 @@ def stream_blocks(
         )
         return blended.over(blocks, done=done, after_window=after_window)
     if runner.queue is not None:
-        overlapped = OverlappedStreaming(runner.queue, read, write, runner.activation, background)
+        overlapped = OverlappedStreaming(
+            runner.queue, read, write, runner.activation, background, maps=len(runner.names)
+        )
         return overlapped.over(blocks, done=done, after_window=after_window)
     streaming = Streaming(runner.run, read, write, runner.activation, background, runner.by_place)
     return streaming.over(blocks, done=done, after_window=after_window)

@@ -6,6 +6,8 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from cellmonai.core.errors import InterruptedRunError
+
 if TYPE_CHECKING:
     from cellmonai.core.interrupts import StopWish
     from cellmonai.core.progress import Stage
@@ -22,6 +24,7 @@ class Pace:
         self._started = time.monotonic()
         self._all = 0.0
         self._lock = threading.Lock()
+        self._stopped = False
 
     def begin(self, job: ImageJob) -> ImagePace:
         """Begin an image, or stop."""
@@ -31,6 +34,12 @@ class Pace:
     def check(self) -> None:
         """Stop where that was asked for."""
         self._wish.check(AGAIN)
+        if self._stopped:
+            raise InterruptedRunError("stopped by what happened to another image", cure=AGAIN)
+
+    def stop(self) -> None:
+        """Have every image stop at its next safe point."""
+        self._stopped = True
 
     def move(self, px: float, name: str) -> None:
         """Move on by `px` of the image `name`."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cellmonai.core.errors import OutputError
 from cellmonai.core.journal import read_journal
 from cellmonai.images.block_files import JOURNAL, MAPS
 from cellmonai.images.block_store import PlaneStore, is_unfinished
@@ -116,6 +117,14 @@ def infer_plane(job: ImageJob, finding: BlockFinding, blocks: AnyBlocks, advance
 def work_folder(job: ImageJob, settings: InferSettings) -> Path:
     """Give the hidden folder beside the results in which a plane lies while it is in work."""
     return settings.output / f".{job.stem}.work"
+
+
+def has_blocks(work: Path) -> bool:
+    """Tell whether an unfinished run left blocks that another run can go on with."""
+    try:
+        return is_unfinished(work) and bool(read_journal(work / JOURNAL).entries)
+    except OutputError:  # damaged
+        return False
 
 
 def _begun(work: Path) -> Mapping[str, Any] | None:

@@ -105,7 +105,7 @@ class Telling:
         """Write the record of a part that did nothing, so that the others can be joined."""
         with self.share.lock():
             result = self.end([], failures, dict.fromkeys(HOW))
-            self.share.join(self.reporter)
+            self.share.join(self.reporter, overwrite=self.settings.overwrite)
             return result
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from cellmonai.core.progress import Reporter
     from cellmonai.workflows.inferring.settings import InferSettings
 
-_ALIKE = ("operating_point", "model", "method", "engine", "precision", "stitch", "inputs")
+_ALIKE = ("operating_point", "method", "engine", "precision", "stitch", "inputs")
 """What all parts of a run share, beside the parameters."""
 
 _OWN = ("output", "shard", "workers", "scheduler", "memory", "device")
@@ -84,8 +84,29 @@ class Share:
             with folder_lock(self._hidden(), name=f"{self._name}.lock"):
                 yield False
 
-    def join(self, reporter: Reporter) -> bool:
+    @property
+    def is_done(self) -> bool:
+        """Whether this share, or the whole run, has left its record."""
+        return self.record.exists() or (self.folder / RECORD_NAME).exists()
+
+    def withdraw(self) -> None:
+        """Take away records that would describe what is written anew: of this share, of the run, and of other cuts."""
+        if self.is_all:
+            for path in self._hidden().glob("*-of-*.json"):
+                path.unlink(missing_ok=True)
+            self.record.unlink(missing_ok=True)
+            return
+        with folder_lock(self._hidden(), name="join.lock", wait=True):
+            for path in self._hidden().glob("*-of-*.json"):
+                if not path.stem.endswith(f"-of-{self.of:05}"):
+                    path.unlink(missing_ok=True)
+            (self.folder / RECORD_NAME).unlink(missing_ok=True)
+            self.record.unlink(missing_ok=True)
+
+    def join(self, reporter: Reporter, *, overwrite: bool) -> bool:
         """Write the record of the whole folder where this was the last part; tells whether there is one now.
+
+        With `overwrite`, records that differ from that of this part are taken for older ones, still to be replaced.
 
         Raises
         ------
@@ -96,23 +117,27 @@ class Share:
             return True
         with folder_lock(self._hidden(), name="join.lock", wait=True):
             missing = self.missing()
+            there = {number: _read(self._of(number)) for number in range(1, self.of + 1) if number not in missing}
+            if overwrite and self.number in there:
+                missing += [number for number, one in there.items() if _differs(one, there[self.number])]
             if missing:
                 left = f"{len(missing)} of {self.of} parts are still to come"
-                reporter.note(f"{left} ({_numbers(missing)}); the last one joins the records")
+                reporter.note(f"{left} ({_numbers(sorted(missing))}); the last one joins the records")
                 return False
-            documents = [_read(self._hidden(f"{number:05}-of-{self.of:05}.json")) for number in range(1, self.of + 1)]
-            write_json(self.folder / RECORD_NAME, _joined(documents, self.folder), overwrite=True)
+            write_json(self.folder / RECORD_NAME, _joined(list(there.values()), self.folder), overwrite=True)
         reporter.note(f"all {self.of} parts are there: their records are joined in {RECORD_NAME}")
         return True
 
     def missing(self) -> list[int]:
         """Give the numbers of the parts that have no record yet."""
-        numbers = range(1, self.of + 1)
-        return [number for number in numbers if not self._hidden(f"{number:05}-of-{self.of:05}.json").is_file()]
+        return [number for number in range(1, self.of + 1) if not self._of(number).is_file()]
 
     @property
     def _name(self) -> str:
         return f"{self.number:05}-of-{self.of:05}"
+
+    def _of(self, number: int) -> Path:
+        return self._hidden(f"{number:05}-of-{self.of:05}.json")
 
     def _hidden(self, name: str = "") -> Path:
         return self.folder / SHARDS / name
@@ -120,16 +145,15 @@ class Share:
 
 def _joined(documents: list[dict[str, Any]], folder: Path) -> dict[str, Any]:
     """Join the records of all parts into one."""
-    done = [document for document in documents if document["images"]]
+    done = [document for document in documents if _has_done(document)]
     first = done[0] if done else documents[0]
     for document in done:
-        for name in _decisive(first):
-            if _decisive(document)[name] != _decisive(first)[name]:
-                raise OutputError(
-                    f"parts of this run differ in {name}, so they are not joined",
-                    where=str(folder / SHARDS),
-                    cure="run all parts with the same command and --overwrite",
-                )
+        if name := _differs(document, first):
+            raise OutputError(
+                f"parts of this run differ in {name}, so they are not joined",
+                where=str(folder / SHARDS),
+                cure="run all parts with the same command and --overwrite",
+            )
     peaks = [document["peak_memory_bytes"] for document in documents if document.get("peak_memory_bytes")]
     return {
         **first,
@@ -144,11 +168,24 @@ def _joined(documents: list[dict[str, Any]], folder: Path) -> dict[str, Any]:
     }
 
 
+def _has_done(document: dict[str, Any]) -> bool:
+    return any(image.get("status") == "done" for image in document["images"])
+
+
+def _differs(one: dict[str, Any], other: dict[str, Any]) -> str:
+    """Give the name of what two parts do not share, "" where nothing is or one of them made nothing."""
+    if not (_has_done(one) and _has_done(other)):
+        return ""
+    mine, others = _decisive(one), _decisive(other)
+    return next((name for name in mine if mine[name] != others.get(name)), "")
+
+
 def _decisive(document: dict[str, Any]) -> dict[str, Any]:
-    parameters = {name: value for name, value in document["parameters"].items() if name not in _OWN}
+    """Give what decides results: what was done, then what was asked for."""
+    asked = {f"the setting {name}": value for name, value in document["parameters"].items() if name not in _OWN}
     model = document.get("model")
-    shared = {name: document.get(name) for name in _ALIKE} | parameters
-    return shared | {"model": model.get("sha256") if isinstance(model, dict) else model}
+    made = {name: document.get(name) for name in _ALIKE}
+    return {"model": model.get("sha256") if isinstance(model, dict) else model, **made, **asked}
 
 
 def _in_order(images: list[dict[str, Any]]) -> list[dict[str, Any]]:

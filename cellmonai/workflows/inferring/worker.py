@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import platform
 import threading
-from contextlib import ExitStack
-from dataclasses import replace
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
-from cellmonai.core.errors import InputError
+from cellmonai.core.errors import UsageError
 from cellmonai.core.files import sha256_of
 from cellmonai.core.machine import cpu_model
-from cellmonai.core.memory import peak_memory_bytes
+from cellmonai.core.memory import peak_memory_bytes, return_freed_memory
 from cellmonai.core.progress import Silent
 from cellmonai.images.block_encode import EncodedBlock, encode_block, encode_skipped
 from cellmonai.instances.find import foreground
@@ -27,6 +27,9 @@ from cellmonai.workflows.inferring.runners import make_runner
 from cellmonai.workflows.inferring.tasks import BlockTask, DoneBlock, PlaneTask, RunTask, WorkerFacts
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -43,7 +46,8 @@ _DECISIVE = ("cellmonai", "numpy", "torch", "openvino")
 _turn = threading.BoundedSemaphore(_BLOCKS_AT_ONCE)
 _network = threading.Lock()
 _begin = threading.Lock()
-_open = threading.local()
+_files = threading.Lock()
+_open: list[_OpenPlane] = []
 _ready: dict[str, tuple[Runner, ChosenModel]] = {}
 
 
@@ -59,15 +63,37 @@ class _InTurn:
             return self._engine.run(window, **place)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _OpenPlane:
+    """A plane of an open image, and what closes it."""
+
+    task: PlaneTask
+    plane: PlaneReader
+    reader: AbstractContextManager[PlaneReader]
+
+    def close(self) -> None:
+        self.reader.__exit__(None, None, None)
+
+
+def forget(run: str) -> None:
+    """Let go of the network and the images of a run that has ended."""
+    with _begin:
+        _ready.pop(run, None)
+    with _files:
+        for each in [each for each in _open if each.task.run.run == run]:
+            _open.remove(each)
+            each.close()
+
+
 def describe(task: RunTask) -> WorkerFacts:
     """Make the network ready, once for a run, and say how it runs here.
 
     Raises
     ------
     InputError
-        The model cannot be read here, or is another file.
+        The model cannot be read here.
     UsageError
-        The device, engine or precision is not there.
+        The model is missing here or another file, or the device, engine or precision is not there.
     """
     runner, _ = _made_ready(task)
     return WorkerFacts(
@@ -91,13 +117,15 @@ def describe(task: RunTask) -> WorkerFacts:
 
 def digest_of(task: PlaneTask) -> str:
     """Give the digest of an image's file."""
-    return _opened(task).source.fingerprint
+    with _opened(task) as plane:
+        return plane.source.fingerprint
 
 
 def scaling_of(task: PlaneTask) -> Scaling:
     """Find how the intensities of a plane are scaled, from all its pixels."""
     _, model = _made_ready(task.run)
-    return _opened(task).scaling(model.card.normalisation)
+    with _turn, _opened(task) as plane:
+        return plane.scaling(model.card.normalisation)
 
 
 def run_window(task: RunTask, window: NDArray[Any], place: tuple[int, int]) -> NDArray[Any]:
@@ -113,7 +141,9 @@ def do_block(task: BlockTask, blocks: AnyBlocks) -> DoneBlock:
     Raises
     ------
     InputError
-        The image or the model cannot be read here, or is another one.
+        The image cannot be read here.
+    UsageError
+        The image or the model is missing here or another file.
     MemoryBudgetError
         There is too little memory for a window.
     """
@@ -130,8 +160,8 @@ def do_block(task: BlockTask, blocks: AnyBlocks) -> DoneBlock:
         else:
             made.append(encode_block(encoder, region, maps, foreground(maps[inside], level)))
 
-    with _turn:
-        read = reading(_opened(task.plane), task.scaling)
+    with _turn, _opened(task.plane) as plane:
+        read = reading(plane, task.scaling)
         in_turn = replace(runner, engine=_InTurn(runner.engine), queue=None)
         counts = stream_blocks(blocks, in_turn, read, write, run.settings, after_window=_tell_nobody)
     return DoneBlock(made[0], counts, describe(run), peak_memory_bytes())
@@ -143,14 +173,16 @@ def _made_ready(task: RunTask) -> tuple[Runner, ChosenModel]:
             while len(_ready) >= _RUNS_KEPT:
                 del _ready[next(iter(_ready))]
             if not task.model.is_file() or sha256_of(task.model) != task.sha256:
-                raise InputError(
-                    f"is missing or another file on the worker {platform.node()}",
-                    where=str(task.model),
+                raise UsageError(
+                    f"{task.model} is missing or another file on the worker {platform.node()}",
+                    where="--workers or --scheduler",
                     cure="put the model where all workers find it by the same path",
                 )
             model = choose_model(task.model, threshold=task.settings.threshold)
             threads = task.threads or _threads_given()
-            runner = make_runner(model, task.sha256, task.settings, Silent(), threads=threads)
+            return_freed_memory()
+            with _network:  # of another run, whose windows would see the flags that are set meanwhile
+                runner = make_runner(model, task.sha256, task.settings, Silent(), threads=threads)
             _ready[task.run] = runner, model
         return _ready[task.run]
 
@@ -165,29 +197,36 @@ def _threads_given() -> int | None:
         return None
 
 
-def _opened(task: PlaneTask) -> PlaneReader:
-    """Give the plane, open since this thread used it last where it can be."""
-    key = (task.run.run, task.job)
-    plane: PlaneReader
-    if getattr(_open, "key", None) == key:
-        plane = _open.plane
-        return plane
-    if hasattr(_open, "files"):
-        _open.key = None
-        _open.files.close()
-    _open.files = ExitStack()
+@contextmanager
+def _opened(task: PlaneTask) -> Iterator[PlaneReader]:
+    """Give the plane to one thread, open since it was used last where it can be; as many stay open as work at once."""
+    _, model = _made_ready(task.run)
+    with _files:
+        mine = next((each for each in _open if each.task == task), None)
+        if mine is not None:
+            _open.remove(mine)
+    if mine is None:
+        _require_same_file(task)
+        reader = open_plane(task.job, model.wants, task.run.settings)
+        mine = _OpenPlane(task, reader.__enter__(), reader)
+    try:
+        yield mine.plane
+    finally:
+        with _files:
+            _open.append(mine)
+            while len(_open) > _BLOCKS_AT_ONCE:
+                _open.pop(0).close()
+
+
+def _require_same_file(task: PlaneTask) -> None:
     path = task.job.path
     here = path.stat().st_size if path.is_file() else 0 if path.is_dir() else None
     if here != task.file_bytes:
-        raise InputError(
-            f"is missing or another file on the worker {platform.node()}",
-            where=str(path),
+        raise UsageError(
+            f"{path} is missing or another file on the worker {platform.node()}",
+            where="--workers or --scheduler",
             cure="put the images where all workers find them by the same path",
         )
-    _, model = _made_ready(task.run)
-    plane = _open.files.enter_context(open_plane(task.job, model.wants, task.run.settings))
-    _open.plane, _open.key = plane, key
-    return plane
 
 
 def _versions() -> dict[str, str]:
