@@ -86,7 +86,7 @@ def infer(
         try:
             if mine:
                 return _infer_share(seen, telling)
-            refuse_outputs([], share.record, settings)
+            refuse_outputs([], share, settings)
             reporter.note(f"part {share.number} of {share.of} has no image: there are {amount(len(paths), 'image')}")
         except IMAGE_FAILURES:
             nothing = not share.is_all and set(seen.failures) >= {str(path) for path in mine}
@@ -104,7 +104,7 @@ def _infer_share(seen: Survey, telling: Telling) -> InferResult:
         raise nothing_worked(seen.failures)
     before = finished_before(share.journal)
     new = [job for job in seen.jobs if (str(job.path), job.plane) not in before]
-    refuse_outputs([job for job in new if not is_unfinished(work_folder(job, settings))], share.record, settings)
+    refuse_outputs([job for job in new if not is_unfinished(work_folder(job, settings))], share, settings)
     jobs = finder.prepare(seen, reporter)
     before_bytes = peak_memory_bytes()
     with share.lock() as is_alone, _finished(finder, share, settings) as finished:

@@ -24,6 +24,7 @@ from cellmonai.nets.catalogue import resolve
 from cellmonai.workflows.count import count
 from cellmonai.workflows.counting.settings import CountSettings
 from cellmonai.workflows.infer import InferResult, infer
+from cellmonai.workflows.inferring.finished import FinishedPlanes
 from cellmonai.workflows.inferring.repeat import repeated_run
 from cellmonai.workflows.inferring.settings import InferSettings
 
@@ -103,9 +104,9 @@ def _words(image: Path, model: Path, output: str) -> list[str]:
     return [*words, "--engine", "openvino", "--memory", "300MiB"]
 
 
-def _start(image: Path, model: Path, output: str) -> subprocess.Popen[bytes]:
+def _start(image: Path, model: Path, output: str, stderr: int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "cellmonai", *_words(image, model, output)]
-    return subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    return subprocess.Popen(command, stderr=stderr)
 
 
 def _killed_at(number: int, image: Path, model: Path, output: str) -> int:
@@ -147,15 +148,15 @@ def test_fifty_kills_of_a_slide_of_64_blocks_at_random_instants_lose_nothing(mod
     while killed < 50:
         slides += 1
         while True:
-            process = _start(image, model, f"killed{slides}")
+            process = _start(image, model, f"killed{slides}", stderr=subprocess.PIPE)
             try:
-                code = process.wait(generator.uniform(1.0, seconds) if killed < 50 else None)
+                _, errors = process.communicate(timeout=generator.uniform(1.0, seconds) if killed < 50 else None)
             except subprocess.TimeoutExpired:
                 process.send_signal(signal.SIGKILL)
-                code = process.wait()
-            if code == 0:
+                _, errors = process.communicate()
+            if process.returncode != -signal.SIGKILL:  # it ended, now or before the last kill
+                assert process.returncode == 0 or b"the output exists already" in errors, errors
                 break
-            assert code == -signal.SIGKILL
             killed += 1
         assert _digest(f"killed{slides}") == _digest("whole")
 
@@ -192,6 +193,27 @@ def test_a_changed_image_is_not_continued(model: Path) -> None:
     with pytest.raises(OutputError, match="image"):
         _run(image, model, window=640)
     assert _run(image, model, window=640, overwrite=True).images[0].resumed_blocks == 0
+
+
+def test_a_run_killed_after_its_record_was_written_ends_with_the_same_command(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = _slide("slide.tif", 200, 200)
+
+    class KilledError(Exception):
+        """Stands for a kill before the journal goes."""
+
+    def killed(_: FinishedPlanes) -> None:
+        raise KilledError
+
+    with monkeypatch.context() as patched, pytest.raises(KilledError):
+        patched.setattr(FinishedPlanes, "end", killed)
+        _run(image, model)
+    before = Path("masks/slide_mask.tif").read_bytes()
+    assert Path("masks/run.json").exists()
+    assert len(_run(image, model).images) == 1
+    assert Path("masks/slide_mask.tif").read_bytes() == before
+    assert not Path("masks/.infer.journal").exists()
 
 
 def test_finished_images_of_a_killed_run_are_kept_and_changed_ones_refused(model: Path) -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from cellmonai.workflows.inferring.jobs import ImageJob
     from cellmonai.workflows.inferring.settings import InferSettings
+    from cellmonai.workflows.inferring.shards import Share
 
 
 def refuse_output_among(paths: Sequence[Path], output: Path) -> None:
@@ -32,7 +33,7 @@ def refuse_output_among(paths: Sequence[Path], output: Path) -> None:
         )
 
 
-def refuse_outputs(jobs: Sequence[ImageJob], record: Path, settings: InferSettings) -> None:
+def refuse_outputs(jobs: Sequence[ImageJob], share: Share, settings: InferSettings) -> None:
     """Refuse before any work what would be replaced at its end; maps of another run would lie beside a new mask.
 
     Raises
@@ -41,7 +42,9 @@ def refuse_outputs(jobs: Sequence[ImageJob], record: Path, settings: InferSettin
         One of the results exists, and overwriting is not allowed.
     """
     names = [name for job in jobs for name in (job.mask, job.maps, *job.pictures(settings.pictures))]
-    existing = (*(settings.output / name for name in names), settings.output / RECORD_NAME, record)
+    # records beside a journal are of the run that is continued: it was killed as it ended
+    records = () if share.journal.exists() else (settings.output / RECORD_NAME, share.record)
+    existing = (*(settings.output / name for name in names), *records)
     refuse_existing(existing, overwrite=settings.overwrite)
 
 
