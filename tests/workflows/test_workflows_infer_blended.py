@@ -14,6 +14,7 @@ import pytest
 import tifffile
 import torch
 from monai.inferers import SlidingWindowInferer
+from noise_slides import write_slide
 from random_networks import write_random_model
 
 from cellmonai.core.errors import MemoryBudgetError, OutputError
@@ -48,13 +49,6 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.set_num_threads(1)
 
 
-def _slide(name: str, rows: int, columns: int) -> Path:
-    path = Path(name)
-    pixels = np.random.default_rng(0).integers(0, 255, (rows, columns), np.uint8)
-    tifffile.imwrite(path, pixels, tile=(256, 256), compression="deflate")
-    return path
-
-
 def _run(image: Path, model: Path, **wishes: object) -> InferResult:
     settings: dict[str, Any] = {"memory": 300 << 20, "window": 200} | wishes
     return infer([image], settings=InferSettings(model=model, **settings))
@@ -66,7 +60,7 @@ def _maps(folder: str) -> NDArray[np.float32]:
 
 @pytest.mark.parametrize("stitch", ["gaussian", "constant"])
 def test_a_slide_equals_monais_sliding_window_over_all_of_it(model: Path, stitch: str) -> None:
-    image = _slide("slide.tif", 601, 1130)
+    image = write_slide("slide.tif", 601, 1130)
     result = _run(image, model, stitch=stitch, engine="torch")
     loaded = load_model(model)
     with open_image(image) as source:
@@ -84,7 +78,7 @@ def test_a_slide_equals_monais_sliding_window_over_all_of_it(model: Path, stitch
 
 @pytest.mark.parametrize("stitch", ["gaussian", "minimum"])
 def test_engines_agree(model: Path, stitch: str) -> None:
-    image = _slide("slide.tif", 600, 700)
+    image = write_slide("slide.tif", 600, 700)
     for engine in ("torch", "openvino"):
         assert _run(image, model, output=Path(engine), engine=engine, stitch=stitch).as_json()["engine"] == engine
     assert np.abs(_maps("torch") - _maps("openvino")).max() <= STEP + 1e-5
@@ -92,7 +86,7 @@ def test_engines_agree(model: Path, stitch: str) -> None:
 
 @pytest.mark.parametrize("stitch", ["auto", "constant", "minimum"])
 def test_a_converted_model_is_blended_without_torch_and_monai(model: Path, stitch: str) -> None:
-    image = _slide("slide.tif", 300, 400)
+    image = write_slide("slide.tif", 300, 400)
     _run(image, model, output=Path("first"), engine="openvino")  # converts it, which takes torch
     code = (
         "import sys; from pathlib import Path; from cellmonai.workflows.infer import infer;"
@@ -106,7 +100,7 @@ def test_a_converted_model_is_blended_without_torch_and_monai(model: Path, stitc
 
 
 def test_bytes_do_not_depend_on_the_memory(model: Path) -> None:
-    image = _slide("slide.tif", 1100, 1600)
+    image = write_slide("slide.tif", 1100, 1600)
     for output, memory in (("little", 80 << 20), ("much", 400 << 20)):
         _run(image, model, output=Path(output), memory=memory, engine="torch")
     assert np.array_equal(_maps("little"), _maps("much"))
@@ -114,7 +108,7 @@ def test_bytes_do_not_depend_on_the_memory(model: Path) -> None:
 
 
 def test_an_image_whose_maps_are_larger_than_the_memory_is_done(model: Path) -> None:
-    image = _slide("slide.tif", 2100, 2600)
+    image = write_slide("slide.tif", 2100, 2600)
     held = 2100 * 2600 * (4 + 2 * 4 + 4)  # what holding it took: pixels, sums, maps and weights
     result = _run(image, model, memory=(64 << 20) + held // 3, engine="torch", window=128)
     assert result.images[0].windows > 500
@@ -123,7 +117,7 @@ def test_an_image_whose_maps_are_larger_than_the_memory_is_done(model: Path) -> 
 
 
 def test_too_little_memory_is_refused_with_what_it_takes(model: Path) -> None:
-    image = _slide("slide.tif", 600, 700)
+    image = write_slide("slide.tif", 600, 700)
     with pytest.raises(MemoryBudgetError, match=r"slide.tif: a window of .* raise --memory or give a smaller --window"):
         _run(image, model, memory=70 << 20, engine="torch", window=512)
 
@@ -150,7 +144,7 @@ def _killed_at(number: int, image: Path, model: Path, output: str, stitch: str) 
 
 
 def _interrupted(model: Path, stitch: str = "gaussian") -> Path:
-    image = _slide("slide.tif", 1600, 2100)
+    image = write_slide("slide.tif", 1600, 2100)
     assert _killed_at(80, image, model, "masks", stitch) == -signal.SIGKILL
     assert list(Path("masks").glob(".*.work"))
     return image
@@ -203,7 +197,7 @@ def test_an_unfinished_run_of_another_stitch_is_refused_with_the_difference(mode
 
 
 def test_seams_are_measured_and_told(model: Path) -> None:
-    image = _slide("slide.tif", 500, 900)
+    image = write_slide("slide.tif", 500, 900)
     result = _run(image, model)
     seams = json.loads(Path("masks/run.json").read_text())["images"][0]["seams"]
     assert seams["windows"] == 3
@@ -215,7 +209,7 @@ def test_seams_are_measured_and_told(model: Path) -> None:
 
 
 def test_a_single_window_has_no_seams(model: Path) -> None:
-    result = _run(_slide("slide.tif", 150, 130), model)
+    result = _run(write_slide("slide.tif", 150, 130), model)
     assert result.warnings == ()
     assert result.images[0].seams is not None
     assert result.images[0].seams["windows"] == 0
@@ -235,7 +229,7 @@ def test_background_takes_no_part_when_asked_for(model: Path) -> None:
 
 @pytest.mark.parametrize("stitch", ["gaussian", "minimum"])
 def test_views_are_averaged_in_windows_that_overlap_too(model: Path, stitch: str) -> None:
-    image = _slide("slide.tif", 300, 400)
+    image = write_slide("slide.tif", 300, 400)
     _run(image, model, output=Path("plain"), stitch=stitch)
     _run(image, model, output=Path("flips"), stitch=stitch, tta="flips")
     maps = read_maps(Path("flips/slide_maps.zarr"))
@@ -247,13 +241,13 @@ def test_views_are_averaged_in_windows_that_overlap_too(model: Path, stitch: str
 def test_passes_with_dropout_are_averaged_in_windows_that_overlap(tmp_path: Path) -> None:
     parameters = resolve("monai_attention_unet", {"width": 4, "dropout": 0.3})
     dropping = write_random_model(tmp_path / "dropping.safetensors", parameters=parameters, tile_exact=False)
-    _run(_slide("slide.tif", 300, 300), dropping, mc_dropout=4)
+    _run(write_slide("slide.tif", 300, 300), dropping, mc_dropout=4)
     assert read_maps(Path("masks/slide_maps.zarr")).maps[1].max() > 0.0
 
 
 def test_workers_give_the_bytes_of_a_run_alone(model: Path) -> None:
     pytest.importorskip("distributed", reason="the extra `distributed` is not installed")
-    image = _slide("slide.tif", 1100, 1600)
+    image = write_slide("slide.tif", 1100, 1600)
     _run(image, model, output=Path("alone"), engine="openvino")
     words = ["infer", str(image), "--model", str(model), "--output", "shared", "--window", "200", "--workers", "2"]
     code = (

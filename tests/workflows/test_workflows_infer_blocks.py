@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import random
 import signal
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
+from noise_slides import digests_in, write_slide
 from random_networks import write_random_model
 
 from cellmonai.core.errors import InputError, OutputError, UsageError
@@ -39,28 +39,14 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def _slide(name: str, rows: int, columns: int, *, seed: int = 0) -> Path:
-    path = Path(name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pixels = np.random.default_rng(seed).integers(0, 255, (rows, columns), np.uint8)
-    tifffile.imwrite(path, pixels, tile=(256, 256), compression="deflate", resolution=(20000, 20000), resolutionunit=3)
-    return path
-
-
 def _run(image: Path | list[Path], model: Path, **wishes: Any) -> InferResult:  # noqa: ANN401 - of InferSettings
     images = image if isinstance(image, list) else [image]
     return infer(images, settings=InferSettings(model=model, **({"memory": 300 << 20} | wishes)))
 
 
-def _digest(folder: str) -> dict[str, str]:
-    files = sorted(path for path in Path(folder).rglob("*") if path.is_file())
-    names = [path for path in files if path.name not in ("run.json", ".cellmonai.lock")]
-    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in names}
-
-
 @pytest.mark.parametrize("engine", ["torch", "openvino"])
 def test_a_slide_in_blocks_equals_the_slide_in_one_window(model: Path, engine: str) -> None:
-    image = _slide("slide.tif", 1100, 1300)
+    image = write_slide("slide.tif", 1100, 1300)
     one = _run(image, model, output=Path("one"), memory=2 << 30, window=1400, engine=engine)
     many = _run(image, model, output=Path("many"), window=640, engine=engine)
     assert one.images[0].windows == 1
@@ -79,7 +65,7 @@ def test_a_slide_in_blocks_equals_the_slide_in_one_window(model: Path, engine: s
 
 
 def test_engines_give_the_same_mask_but_for_pixels_on_the_threshold(model: Path) -> None:
-    image = _slide("slide.tif", 700, 600)
+    image = write_slide("slide.tif", 700, 600)
     for engine in ("torch", "openvino"):
         assert _run(image, model, output=Path(engine), engine=engine).as_json()["engine"] == engine
     torch, openvino = (read_maps(Path(f"{engine}/slide_maps.zarr")).maps for engine in ("torch", "openvino"))
@@ -87,7 +73,7 @@ def test_engines_give_the_same_mask_but_for_pixels_on_the_threshold(model: Path)
 
 
 def test_a_converted_model_runs_without_torch_and_monai(model: Path) -> None:
-    image = _slide("slide.tif", 300, 400)
+    image = write_slide("slide.tif", 300, 400)
     _run(image, model, output=Path("first"), engine="openvino")  # converts it, which takes torch
     code = (
         "import sys; from pathlib import Path; from cellmonai.workflows.infer import infer;"
@@ -126,12 +112,12 @@ needs_kill = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is
 
 @needs_kill
 def test_a_run_killed_between_its_files_ends_with_the_same_bytes(model: Path) -> None:
-    image = _slide("slide.tif", 1600, 2100)
+    image = write_slide("slide.tif", 1600, 2100)
     assert _start(image, model, "whole").wait() == 0
     for number in (40, 60, 55):
         assert _killed_at(number, image, model, "killed") == -signal.SIGKILL
     assert _start(image, model, "killed").wait() == 0
-    assert _digest("killed") == _digest("whole")
+    assert digests_in("killed") == digests_in("whole")
     record, whole = (json.loads(Path(folder, "run.json").read_text())["images"][0] for folder in ("killed", "whole"))
     assert record["windows"] == whole["windows"]
     assert record["resumed_blocks"] > 0
@@ -141,7 +127,7 @@ def test_a_run_killed_between_its_files_ends_with_the_same_bytes(model: Path) ->
 @pytest.mark.long
 @needs_kill
 def test_fifty_kills_of_a_slide_of_64_blocks_at_random_instants_lose_nothing(model: Path) -> None:
-    image = _slide("slide.tif", 4096, 4096)
+    image = write_slide("slide.tif", 4096, 4096)
     assert _start(image, model, "whole").wait() == 0  # converts the model
     began = time.monotonic()
     assert _start(image, model, "in peace").wait() == 0
@@ -159,7 +145,7 @@ def test_fifty_kills_of_a_slide_of_64_blocks_at_random_instants_lose_nothing(mod
                 assert process.returncode == 0 or b"the output exists already" in errors, errors
                 break
             killed += 1
-        assert _digest(f"killed{slides}") == _digest("whole")
+        assert digests_in(f"killed{slides}") == digests_in("whole")
 
 
 def _interrupted(image: Path, model: Path, output: str) -> None:
@@ -179,7 +165,7 @@ def _interrupted(image: Path, model: Path, output: str) -> None:
 def test_an_unfinished_run_of_something_else_is_refused_with_the_difference(
     model: Path, changes: dict[str, Any], sentence: str
 ) -> None:
-    image = _slide("slide.tif", 1600, 2100)
+    image = write_slide("slide.tif", 1600, 2100)
     _interrupted(image, model, "masks")
     with pytest.raises(OutputError, match=sentence) as caught:
         _run(image, model, engine=changes.pop("engine", "openvino"), window=640, **changes)
@@ -188,9 +174,9 @@ def test_an_unfinished_run_of_something_else_is_refused_with_the_difference(
 
 
 def test_a_changed_image_is_not_continued(model: Path) -> None:
-    image = _slide("slide.tif", 1600, 2100)
+    image = write_slide("slide.tif", 1600, 2100)
     _interrupted(image, model, "masks")
-    _slide("slide.tif", 1600, 2100, seed=5)
+    write_slide("slide.tif", 1600, 2100, seed=5)
     with pytest.raises(OutputError, match="image"):
         _run(image, model, window=640)
     assert _run(image, model, window=640, overwrite=True).images[0].resumed_blocks == 0
@@ -199,7 +185,7 @@ def test_a_changed_image_is_not_continued(model: Path) -> None:
 def test_a_run_killed_after_its_record_was_written_ends_with_the_same_command(
     model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    image = _slide("slide.tif", 200, 200)
+    image = write_slide("slide.tif", 200, 200)
 
     class KilledError(Exception):
         """Stands for a kill before the journal goes."""
@@ -218,7 +204,7 @@ def test_a_run_killed_after_its_record_was_written_ends_with_the_same_command(
 
 
 def test_finished_images_of_a_killed_run_are_kept_and_changed_ones_refused(model: Path) -> None:
-    images = [_slide(f"images/{name}.tif", 300, 400, seed=i) for i, name in enumerate("abc")]
+    images = [write_slide(f"images/{name}.tif", 300, 400, seed=i) for i, name in enumerate("abc")]
     _run(images, model, output=Path("whole"))
     bad = images[2].read_bytes()
     settings = InferSettings(model=model, memory=300 << 20)
@@ -243,7 +229,7 @@ def test_finished_images_of_a_killed_run_are_kept_and_changed_ones_refused(model
     stamps = {name: Path(f"masks/{name}_mask.tif").stat().st_mtime_ns for name in "ab"}
     infer(images, settings=settings)
     assert {name: Path(f"masks/{name}_mask.tif").stat().st_mtime_ns for name in "ab"} == stamps
-    assert _digest("masks") == _digest("whole")
+    assert digests_in("masks") == digests_in("whole")
     assert images[2].read_bytes() == bad
 
 
@@ -274,7 +260,7 @@ def test_flat_windows_are_repeated_and_background_is_left_out_only_when_asked(mo
 
 
 def test_views_are_averaged_and_a_map_tells_how_far_they_disagree(model: Path) -> None:
-    image = _slide("slide.tif", 700, 900)
+    image = write_slide("slide.tif", 700, 900)
     _run(image, model, output=Path("plain"))
     several = _run(image, model, output=Path("flips"), tta="flips", window=600)
     whole = _run(image, model, output=Path("whole"), tta="flips", memory=2 << 30)
@@ -287,7 +273,7 @@ def test_views_are_averaged_and_a_map_tells_how_far_they_disagree(model: Path) -
 
 
 def test_passes_with_dropout_give_a_spread_and_a_network_without_it_is_refused(model: Path, tmp_path: Path) -> None:
-    image = _slide("slide.tif", 300, 300)
+    image = write_slide("slide.tif", 300, 300)
     with pytest.raises(UsageError, match="without dropout"):
         _run(image, model, mc_dropout=4)
     parameters = resolve("monai_attention_unet", {"width": 4, "dropout": 0.3})
@@ -337,22 +323,22 @@ def test_a_resolution_is_chosen_and_the_mask_says_its_pixel_size(
     ],
 )
 def test_what_does_not_go_together_is_refused(model: Path, wishes: dict[str, Any], sentence: str) -> None:
-    image = _slide("slide.tif", 200, 200)
+    image = write_slide("slide.tif", 200, 200)
     with pytest.raises(UsageError, match=sentence):
         _run(image, model, **wishes)
 
 
 def test_a_level_that_is_not_there_is_told_with_those_that_are(model: Path) -> None:
     with pytest.raises(InputError, match=r"no level 3 \(it has 0: 200 x 200 px\)"):
-        _run(_slide("slide.tif", 200, 200), model, level=3)
+        _run(write_slide("slide.tif", 200, 200), model, level=3)
 
 
 def test_a_record_repeats_its_run(model: Path) -> None:
-    image = _slide("slide.tif", 500, 400)
+    image = write_slide("slide.tif", 500, 400)
     _run(image, model, output=Path("first"), threshold=0.4, invert=True, tta="flips", pictures=("overlay",))
     images, settings = repeated_run(Path("first/run.json"), [], InferSettings(output=Path("second")))
     infer(images, settings=settings)
-    assert _digest("second") == _digest("first")
+    assert digests_in("second") == digests_in("first")
 
 
 @pytest.mark.parametrize(
@@ -365,7 +351,7 @@ def test_a_record_repeats_its_run(model: Path) -> None:
     ],
 )
 def test_a_record_that_cannot_be_repeated_is_refused(model: Path, old: str, new: str, sentence: str) -> None:
-    _run(_slide("slide.tif", 200, 200), model)
+    _run(write_slide("slide.tif", 200, 200), model)
     record = Path("masks/run.json")
     record.write_text(record.read_text().replace(old, new))
     with pytest.raises(InputError, match=sentence):
@@ -373,6 +359,6 @@ def test_a_record_that_cannot_be_repeated_is_refused(model: Path, old: str, new:
 
 
 def test_options_beside_a_record_are_refused(model: Path) -> None:
-    _run(_slide("slide.tif", 200, 200), model)
+    _run(write_slide("slide.tif", 200, 200), model)
     with pytest.raises(UsageError, match="give --output, --overwrite, --workers and --scheduler alone"):
         repeated_run(Path("masks/run.json"), [], InferSettings(output=Path("second"), invert=True))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import signal
 import subprocess
@@ -12,9 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
-import tifffile
+from noise_slides import digests_in, write_slide
 from random_networks import write_random_model
 
 from cellmonai.core.errors import UsageError
@@ -45,14 +43,6 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def _slide(name: str, rows: int, columns: int, *, seed: int = 0) -> Path:
-    path = Path(name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pixels = np.random.default_rng(seed).integers(0, 255, (rows, columns), np.uint8)
-    tifffile.imwrite(path, pixels, tile=(256, 256), compression="deflate")
-    return path
-
-
 def _start(inputs: Sequence[Path], model: Path, output: str, *more: str) -> subprocess.Popen[str]:
     words = ["infer", *map(str, inputs), "--model", str(model), "--output", output, "--engine", "openvino", *more]
     words += ["--window", "640", "--memory", "300MiB"]
@@ -65,19 +55,13 @@ def _done(process: subprocess.Popen[str], code: int = 0) -> str:
     return errors
 
 
-def _digest(folder: str) -> dict[str, str]:
-    files = sorted(path for path in Path(folder).rglob("*") if path.is_file())
-    names = [path for path in files if path.name not in ("run.json", ".cellmonai.lock")]
-    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in names}
-
-
 def _workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
     children = psutil.Process(process.pid).children(recursive=True)
     return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
 
 
 def test_two_workers_of_which_one_dies_give_the_bytes_of_a_run_alone(model: Path) -> None:
-    image = _slide("slide.tif", 2600, 2600)
+    image = write_slide("slide.tif", 2600, 2600)
     _done(_start([image], model, "alone"))
     process = _start([image], model, "shared", "--workers", "2")
     while not Path("shared/.slide.work").exists() and process.poll() is None:
@@ -86,7 +70,7 @@ def test_two_workers_of_which_one_dies_give_the_bytes_of_a_run_alone(model: Path
     assert len(workers) == 2
     workers[0].kill()
     _done(process)
-    assert _digest("shared") == _digest("alone")
+    assert digests_in("shared") == digests_in("alone")
     record = json.loads(Path("shared/run.json").read_text())
     assert record["workers"] == 2
     assert record["images"][0]["seams"]["holds"]
@@ -133,7 +117,7 @@ def _dask_worker(*words: str) -> subprocess.Popen[bytes]:
 
 
 def test_the_workers_of_a_scheduler_may_all_die_and_others_come(model: Path) -> None:
-    image = _slide("slide.tif", 1600, 2100)
+    image = write_slide("slide.tif", 1600, 2100)
     _done(_start([image], model, "alone"))
     Path("mortal.py").write_text(_MORTAL.format(windows=5))
     with _scheduler() as file:
@@ -147,11 +131,11 @@ def test_the_workers_of_a_scheduler_may_all_die_and_others_come(model: Path) -> 
         finally:
             other.terminate()
             other.wait()
-    assert _digest("shared") == _digest("alone")
+    assert digests_in("shared") == digests_in("alone")
 
 
 def test_a_run_whose_own_process_is_killed_goes_on_without_workers(model: Path) -> None:
-    image = _slide("slide.tif", 2600, 2600)
+    image = write_slide("slide.tif", 2600, 2600)
     _done(_start([image], model, "alone"))
     process = _start([image], model, "shared", "--workers", "2")
     while not list(Path("shared").glob(".slide.work/*/*/*")) and process.poll() is None:
@@ -162,24 +146,24 @@ def test_a_run_whose_own_process_is_killed_goes_on_without_workers(model: Path) 
     psutil.wait_procs(workers, timeout=30)
     assert not [worker for worker in workers if worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE]
     _done(_start([image], model, "shared"))
-    assert _digest("shared") == _digest("alone")
+    assert digests_in("shared") == digests_in("alone")
 
 
 def test_small_images_are_done_side_by_side_and_a_bad_one_is_told(model: Path) -> None:
-    images = [_slide(f"images/{name}.tif", 200 + 10 * i, 300, seed=i) for i, name in enumerate("abcdef")]
+    images = [write_slide(f"images/{name}.tif", 200 + 10 * i, 300, seed=i) for i, name in enumerate("abcdef")]
     Path("images/d.tif").write_bytes(images[3].read_bytes()[:4000])
     alone = _done(_start(images, model, "alone"), code=9)
     shared = _done(_start(images, model, "shared", "--workers", "2"), code=9)
     assert "1 of 6 images failed" in alone
     assert "1 of 6 images failed" in shared
-    assert _digest("shared") == _digest("alone")
+    assert digests_in("shared") == digests_in("alone")
     order = [image["image"] for image in json.loads(Path("shared/run.json").read_text())["images"]]
     assert order == [image["image"] for image in json.loads(Path("alone/run.json").read_text())["images"]]
 
 
 def test_an_address_without_a_scheduler_is_refused(model: Path) -> None:
     with pytest.raises(UsageError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9"):
-        infer([_slide("a.tif", 64, 64)], settings=InferSettings(model=model, scheduler="tcp://127.0.0.1:9"))
+        infer([write_slide("a.tif", 64, 64)], settings=InferSettings(model=model, scheduler="tcp://127.0.0.1:9"))
     assert not Path("masks").exists()
 
 
@@ -198,11 +182,11 @@ def test_wishes_that_cannot_be_met_are_refused(wishes: dict[str, object], senten
 
 def test_workers_beside_pictures_that_explain_are_refused(model: Path) -> None:
     with pytest.raises(UsageError, match="explanations are drawn in this process"):
-        infer([_slide("a.tif", 64, 64)], settings=InferSettings(model=model, workers=2, pictures=("saliency",)))
+        infer([write_slide("a.tif", 64, 64)], settings=InferSettings(model=model, workers=2, pictures=("saliency",)))
 
 
 def test_a_worker_that_sees_another_file_ends_the_run_instead_of_failing_the_image(model: Path) -> None:
-    image = _slide("slide.tif", 64, 64).absolute()
+    image = write_slide("slide.tif", 64, 64).absolute()
     settings, chosen = InferSettings(model=model), choose_model(model, threshold=None)
     job = survey([image], chosen.wants, settings).jobs[0]
     run = RunTask("a run", model, sha256_of(model), settings, threads=1)
@@ -220,7 +204,7 @@ def test_a_worker_without_cellmonai_is_named_with_the_cure(model: Path) -> None:
     with _scheduler() as file:
         without = _dask_worker("--preload", "without.py")
         try:
-            process = _start([_slide("a.tif", 64, 64)], model, "m", "--scheduler", _address(file))
+            process = _start([write_slide("a.tif", 64, 64)], model, "m", "--scheduler", _address(file))
             assert "has no cellmonai, and this is" in _done(process, code=2)
         finally:
             without.terminate()
@@ -228,7 +212,7 @@ def test_a_worker_without_cellmonai_is_named_with_the_cure(model: Path) -> None:
 
 
 def test_a_scheduler_that_goes_away_ends_the_run_which_then_goes_on_without_it(model: Path) -> None:
-    image = _slide("slide.tif", 2600, 2600)
+    image = write_slide("slide.tif", 2600, 2600)
     with _scheduler() as file:
         mate = _dask_worker()
         process = _start([image], model, "shared", "--scheduler", _address(file))
@@ -239,4 +223,4 @@ def test_a_scheduler_that_goes_away_ends_the_run_which_then_goes_on_without_it(m
     assert "the scheduler of the workers is gone" in _done(process, code=8)
     _done(_start([image], model, "shared"))
     _done(_start([image], model, "alone"))
-    assert _digest("shared") == _digest("alone")
+    assert digests_in("shared") == digests_in("alone")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from cellmonai.images.block_encode import encode_block, encode_skipped
 from cellmonai.inference.blended_blocks import BlendedBlocks
 from cellmonai.inference.blended_streaming import BlendedStreaming
 from cellmonai.inference.overlapped import OverlappedStreaming
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from cellmonai.images.block_encode import EncodedBlock
+    from cellmonai.images.block_records import PlaneFacts
     from cellmonai.images.block_store import PlaneStore
     from cellmonai.images.normalise import Scaling
     from cellmonai.inference.blended_blocks import AnyBlocks
@@ -104,14 +107,10 @@ class OwnHands:
         advance: Callable[[float], None],
     ) -> Streamed:
         """Do every block that the store does not hold yet, and tell the px that were settled."""
-        inside, level = self.runner.names.index("foreground"), self.model.point.threshold
+        encoded = encoding(store.plane, self.runner, self.model)
 
         def write(box: Box, maps: NDArray[np.float32] | None) -> None:
-            region = (box.row0, box.col0, box.row1, box.col1)
-            if maps is None:
-                store.skip(region)
-            else:
-                store.write(region, maps, foreground(maps[inside], level))
+            store.put(encoded(box, maps))
 
         done = {Box(*region) for region in store.done}
         read = reading(plane, scaling)
@@ -123,6 +122,21 @@ class OwnHands:
 
     def close(self) -> None:
         """Let go of nothing."""
+
+
+def encoding(
+    facts: PlaneFacts, runner: Runner, model: ChosenModel
+) -> Callable[[Box, NDArray[np.float32] | None], EncodedBlock]:
+    """Give what makes the files of a block from its maps (K, h, w), or from None where it was skipped."""
+    inside, level, encoder = runner.names.index("foreground"), model.point.threshold, facts.encoder()
+
+    def encoded(box: Box, maps: NDArray[np.float32] | None) -> EncodedBlock:
+        region = (box.row0, box.col0, box.row1, box.col1)
+        if maps is None:
+            return encode_skipped(encoder, region)
+        return encode_block(encoder, region, maps, foreground(maps[inside], level))
+
+    return encoded
 
 
 def reading(plane: PlaneReader, scaling: Scaling) -> Read:

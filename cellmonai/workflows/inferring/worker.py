@@ -18,9 +18,7 @@ from cellmonai.core.files import sha256_of
 from cellmonai.core.machine import cpu_model
 from cellmonai.core.memory import peak_memory_bytes, return_freed_memory
 from cellmonai.core.progress import Silent
-from cellmonai.images.block_encode import EncodedBlock, encode_block, encode_skipped
-from cellmonai.instances.find import foreground
-from cellmonai.workflows.inferring.hands import reading, stream_blocks
+from cellmonai.workflows.inferring.hands import encoding, reading, stream_blocks
 from cellmonai.workflows.inferring.model import choose_model
 from cellmonai.workflows.inferring.plane_reader import PlaneReader, open_plane
 from cellmonai.workflows.inferring.runners import make_runner
@@ -33,6 +31,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from cellmonai.images.block_encode import EncodedBlock
     from cellmonai.images.normalise import Scaling
     from cellmonai.inference.blended_blocks import AnyBlocks
     from cellmonai.inference.runner import Engine, Runner
@@ -149,16 +148,11 @@ def do_block(task: BlockTask, blocks: AnyBlocks) -> DoneBlock:
     """
     run = task.plane.run
     runner, model = _made_ready(run)
-    inside, level = runner.names.index("foreground"), model.point.threshold
-    encoder = task.facts.encoder()
+    encoded = encoding(task.facts, runner, model)
     made: list[EncodedBlock] = []
 
     def write(box: Box, maps: NDArray[np.float32] | None) -> None:
-        region = (box.row0, box.col0, box.row1, box.col1)
-        if maps is None:
-            made.append(encode_skipped(encoder, region))
-        else:
-            made.append(encode_block(encoder, region, maps, foreground(maps[inside], level)))
+        made.append(encoded(box, maps))
 
     with _turn, _opened(task.plane) as plane:
         read = reading(plane, task.scaling)
