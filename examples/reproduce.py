@@ -20,7 +20,7 @@ from pathlib import Path
 
 from tifffile import imwrite
 
-from cellmonai.images.layouts import Pair, find_pairs, read_pair_labels
+from cellmonai.images.layouts import Pair, find_pairs, read_pair_mask
 from cellmonai.instances.components import label_components
 from cellmonai.report.csv import write_csv
 
@@ -72,7 +72,7 @@ def truth_of(experiment: str, pairs: list[Pair], output: Path) -> Path:
     (output / "truth").mkdir()
     for pair in pairs:
         if experiment in ("c_resunet", "tiled_cnn"):  # binary masks of neurons that lie apart: every region is one
-            labels = label_components(read_pair_labels(pair).labels > 0)
+            labels = label_components(read_pair_mask(pair) != 0)
             imwrite(output / "truth" / f"{pair.image.stem}.tif", labels.astype("uint16"))
         else:
             shutil.copy(pair.masks[0], output / "truth" / f"{pair.image.stem}{pair.masks[0].suffix}")

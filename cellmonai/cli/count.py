@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cellmonai.cli.options import Debug, Json, Overwrite, Quiet
+from cellmonai.cli.options import CellValues, Debug, Json, MaskThreshold, Overwrite, Quiet, parse_values
 
 
 class KindChoice(StrEnum):
@@ -72,6 +72,8 @@ def count(
     kind: Annotated[
         KindChoice, typer.Option(help="Read the inputs as binary masks or as label images.")
     ] = KindChoice.auto,
+    cell_values: CellValues = None,
+    mask_threshold: MaskThreshold = None,
     split: Annotated[
         SplitChoice | None,
         typer.Option(
@@ -200,6 +202,8 @@ def count(
         output=output,
         images=images,
         kind=kind.value,
+        cell_values=parse_values(cell_values, "--cell-values"),
+        mask_threshold=mask_threshold,
         split=split.value if split else None,
         threshold=threshold,
         opening=opening,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from cellmonai.cli.console import make_reporter, print_json, print_next, print_table, quoted
-from cellmonai.cli.options import Debug, Json, Overwrite, Quiet
+from cellmonai.cli.options import CellValues, Debug, Json, MaskThreshold, Overwrite, Quiet, parse_values
 from cellmonai.core.errors import CellmonaiError, PartialFailureError, UsageError
 
 if TYPE_CHECKING:
@@ -37,6 +37,14 @@ def evaluate(
     ] = None,
     kind: Annotated[Kind, typer.Option(help="What the predictions are; auto looks at the values.")] = "auto",
     truth_kind: Annotated[Kind, typer.Option(help="What the truth is; auto looks at the values.")] = "auto",
+    cell_values: CellValues = None,
+    mask_threshold: MaskThreshold = None,
+    truth_cell_values: Annotated[
+        str | None, typer.Option(metavar="VALUES", help="The same for the truth, as 1 or 1,3.")
+    ] = None,
+    truth_mask_threshold: Annotated[
+        float | None, typer.Option(metavar="VALUE", help="The same for the truth, as 128 or 0.5.")
+    ] = None,
     centres: Annotated[
         float | None,
         typer.Option(
@@ -76,6 +84,7 @@ def evaluate(
       cellmonai evaluate counts/ truth/ --centres 50 --centre-matching greedy
       cellmonai evaluate counts/ truth/ --bootstrap 1000 --fail-under f1_50=0.8
     """
+    from cellmonai.images.labels import ValueChoice
     from cellmonai.workflows.evaluate import evaluate as run_evaluate
     from cellmonai.workflows.evaluating.result import EvaluateSettings
 
@@ -83,6 +92,8 @@ def evaluate(
         output=output,
         kind=kind,
         truth_kind=truth_kind,
+        choice=ValueChoice(parse_values(cell_values, "--cell-values"), mask_threshold),
+        truth_choice=ValueChoice(parse_values(truth_cell_values, "--truth-cell-values"), truth_mask_threshold),
         fail_under=parse_limits(fail_under or []),
         bootstrap=bootstrap,
         seed=seed,

@@ -11,12 +11,10 @@ from cellmonai.core.errors import InputError
 from cellmonai.core.interrupts import StopWish
 from cellmonai.core.text import did_you_mean
 from cellmonai.data.samples import Sample, check_budget, sample_bytes
+from cellmonai.data.truth import TruthReader
 from cellmonai.images.budget import available_memory
 from cellmonai.images.channels import is_grey_rgb, to_channels
-from cellmonai.images.layouts import Pair, read_pair_labels
 from cellmonai.images.open import open_image
-from cellmonai.instances.find import find_instances, keep_labels
-from cellmonai.instances.settings import InstanceSettings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,10 +23,9 @@ if TYPE_CHECKING:
 
     from cellmonai.core.progress import Stage
     from cellmonai.core.units import PixelSize
+    from cellmonai.images.layouts import Pair
     from cellmonai.images.normalise import Normalisation
     from cellmonai.images.source import ImageSource
-
-_TRUTH = InstanceSettings(min_area_px=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +48,7 @@ class SampleLoader:
     channels : names or numbers of the channels to take; all when None, where grey stored as colour is one
     axes : order of the axes for files that do not say it
     pixel_size_um : (y, x) for files that do not say it
+    truth : reads the masks; its kind is decided by the first of them where nobody decided before
     wish : Ctrl-C, met between two files
     """
 
@@ -61,13 +59,14 @@ class SampleLoader:
         channels: Sequence[str | int] | None = None,
         axes: str | None = None,
         pixel_size_um: PixelSize | None = None,
+        truth: TruthReader | None = None,
         wish: StopWish | None = None,
     ) -> None:
         self.normalisation, self.channels, self.axes = normalisation, channels, axes
         self.known_pixel_size = pixel_size_um
         self.names: tuple[str, ...] = ()
         self.pixel_sizes: set[PixelSize | None] = set()
-        self.kind: str | None = None
+        self.truth = truth or TruthReader()
         self.held_bytes = 0
         self.wish = wish or StopWish()
 
@@ -91,18 +90,6 @@ class SampleLoader:
             stage.advance()
         return samples
 
-    def decide_kind(self, pairs: Sequence[Pair]) -> None:
-        """Tell once for the whole set whether the masks are label images or binary.
-
-        A label image with a single cell looks binary, so one file that holds several labels decides for all.
-        """
-        self.kind = "binary"
-        for pair in pairs:
-            self.wish.check("nothing was written")
-            if read_pair_labels(pair).kind == "labels":
-                self.kind = "labels"
-                return
-
     def read(self, pair: Pair) -> Sample:
         """Read one pair."""
         with open_image(pair.image, axes=self.axes) as source:
@@ -114,7 +101,7 @@ class SampleLoader:
                 )
             image = self._channels_of(source)
             self.pixel_sizes.add(source.pixel_size_um or self.known_pixel_size)
-        labels = self._labels(pair)
+        labels = self.truth.read(pair)
         scaled = self.normalisation.scaling_for(image).apply(image)
         count = int(labels.max(initial=0)) if pair.count is None else pair.count
         return Sample(pair.name, scaled, labels, count)
@@ -137,12 +124,6 @@ class SampleLoader:
         except InputError as error:
             cure = "name the channels to use in data.channels, or leave such images out with data.select"
             raise InputError(error.what, where=str(source.path), cure=cure) from error
-
-    def _labels(self, pair: Pair) -> NDArray[np.int32]:
-        truth = read_pair_labels(pair)
-        if self.kind == "labels":
-            return keep_labels(truth.labels.astype(np.int32), _TRUTH).labels
-        return find_instances(truth.labels > 0, _TRUTH).labels
 
 
 def channel_index(channel: str | int, source: ImageSource) -> int:

@@ -5,8 +5,7 @@ Layouts: "pairs" (pairs.py), "dsb2018" (dsb2018.py), "bbbc005" (bbbc005.py), "ct
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,10 +14,12 @@ from cellmonai.core.text import did_you_mean
 from cellmonai.images.bbbc005 import bbbc005_pairs
 from cellmonai.images.ctc import ctc_pairs
 from cellmonai.images.dsb2018 import dsb2018_pairs
-from cellmonai.images.labels import in_raster_order, read_mask
+from cellmonai.images.labels import AS_STORED, in_raster_order, read_mask
+from cellmonai.images.mask_values import values_of
 from cellmonai.images.open import open_image
 from cellmonai.images.pair import Pair, PairList
 from cellmonai.images.pairs import folder_pairs
+from cellmonai.images.rows import ArrayRows
 from cellmonai.images.tables import join_tables
 
 if TYPE_CHECKING:
@@ -27,23 +28,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from cellmonai.images.labels import ValueChoice
+
 LAYOUTS = ("pairs", "dsb2018", "bbbc005", "ctc")
 
-__all__ = ["LAYOUTS", "Pair", "PairList", "PairMask", "check_pair", "find_pairs", "read_pair_labels"]
-
-
-@dataclass(frozen=True, slots=True)
-class PairMask:
-    """The truth of one image.
-
-    Parameters
-    ----------
-    labels : int32 label image (Y, X), or bool foreground (Y, X)
-    kind : which of the two; a file with a single value beside 0 counts as binary
-    """
-
-    labels: NDArray[np.int32] | NDArray[np.bool_]
-    kind: Literal["labels", "binary"]
+__all__ = ["LAYOUTS", "Pair", "PairList", "check_pair", "find_pairs", "read_pair_mask"]
 
 
 def find_pairs(
@@ -88,11 +77,20 @@ def _folder(root: Path, given: Path | None) -> Path | None:
     raise InputError("no such folder", where=str(given), cure=f"name one in {root} or give the whole path")
 
 
-def read_pair_labels(pair: Pair) -> PairMask:
-    """Read the truth of a pair: its label image, its binary mask, or one mask per object.
+def read_pair_mask(pair: Pair, choice: ValueChoice = AS_STORED) -> NDArray[Any]:
+    """Read the mask of a pair as it is stored, or the label image that its masks of single objects make.
 
     Masks of single objects are painted from the largest to the smallest, so that small ones are not hidden; labels
     are numbered by their first pixel in raster order.
+
+    Parameters
+    ----------
+    pair : an image with one mask, or with one mask per object
+    choice : values that the user named as foreground
+
+    Returns
+    -------
+    (Y, X), bool or an integer type
 
     Raises
     ------
@@ -103,13 +101,11 @@ def read_pair_labels(pair: Pair) -> PairMask:
         raise InputError("the image has no mask, only a count", where=str(pair.image), cure="leave it out or draw one")
     with open_image(pair.image) as image:
         size = image.shape[1:]
-    first = read_mask(pair.masks[0])
-    check_pair(size, first.array.shape, where=str(pair.masks[0]))
     if pair.one_per_object:
-        return PairMask(_painted(pair, size), "labels")
-    if first.is_binary:
-        return PairMask(first.array != 0, "binary")
-    return PairMask(in_raster_order(first.array), "labels")
+        return _painted(pair, size, choice)
+    mask = read_mask(pair.masks[0], choice=choice)
+    check_pair(size, mask.array.shape, where=str(pair.masks[0]))
+    return mask.array
 
 
 def check_pair(image_shape: Sequence[int], mask_shape: Sequence[int], *, where: str) -> None:
@@ -129,10 +125,18 @@ def check_pair(image_shape: Sequence[int], mask_shape: Sequence[int], *, where: 
         )
 
 
-def _painted(pair: Pair, size: tuple[int, int]) -> NDArray[np.int32]:
+def _painted(pair: Pair, size: tuple[int, int], choice: ValueChoice) -> NDArray[np.int32]:
     objects = []
     for path in pair.masks:
-        inside = read_mask(path).array != 0
+        array = read_mask(path, choice=choice).array
+        if values_of(ArrayRows(array)).is_blurred:
+            raise InputError(
+                "the mask is blurred, as JPEG, resizing or antialiasing leaves it",
+                where=str(path),
+                cure="export it as PNG or TIFF where it was made, or cut it with data.mask_threshold",
+                code="blurred_mask",
+            )
+        inside = array != 0
         check_pair(size, inside.shape, where=str(path))
         flat = np.flatnonzero(inside)
         if flat.size:

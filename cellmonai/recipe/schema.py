@@ -73,6 +73,15 @@ class Data(Strict):
     tables: tuple[Location, ...] = Field(
         default=(), strict=False, description="CSV tables with more attributes of the images; relative to root"
     )
+    mask_kind: Literal["auto", "binary", "labels"] = Field(
+        default="auto", description="what the masks are; auto looks at their values, once for all"
+    )
+    cell_values: tuple[Annotated[int, Field(ge=0, lt=2**31)], ...] = Field(
+        default=(), strict=False, description="values that are cells in masks of classes; all others are background"
+    )
+    mask_threshold: float | None = Field(
+        default=None, gt=0, description="grey masks are cut here: this value and all above are cells"
+    )
     channels: tuple[str | Annotated[int, Field(ge=0)], ...] | None = Field(
         default=None,
         strict=False,
@@ -102,6 +111,15 @@ class Data(Strict):
             select = {key: tuple(v) if isinstance(v, list) else v for key, v in values["select"].items()}
             return {**values, "select": select}
         return values
+
+    @model_validator(mode="after")
+    def _masks_are_read_in_one_way(self) -> Data:
+        if self.cell_values and self.mask_threshold is not None:
+            raise problem("mask_threshold", "it and cell_values exclude each other", "take one of them out")
+        if self.mask_kind == "labels" and (self.cell_values or self.mask_threshold is not None):
+            key = "cell_values" if self.cell_values else "mask_threshold"
+            raise problem(key, "it makes binary masks, and mask_kind is 'labels'", "take one of them out")
+        return self
 
     @model_validator(mode="after")
     def _pattern_has_one_group(self) -> Data:

@@ -11,6 +11,7 @@ from cellmonai.core.interrupts import stop_wish
 from cellmonai.core.locks import folder_lock
 from cellmonai.core.progress import Reporter, Silent
 from cellmonai.core.record import RunRecord
+from cellmonai.instances.mask_kind import decide_kind
 from cellmonai.workflows.counting.audit import AUDIT_FOLDER, refuse_impossible_audit
 from cellmonai.workflows.counting.calibration import calibrations_of, tell_intervals
 from cellmonai.workflows.counting.empty import warn_without_cells
@@ -33,8 +34,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from cellmonai.instances.mask_kind import Kind
     from cellmonai.workflows.counting.inputs import MaskInput
-    from cellmonai.workflows.counting.survey import Kind, Survey
+    from cellmonai.workflows.counting.survey import Survey
 
 __all__ = ["CountResult", "count"]
 
@@ -68,7 +70,10 @@ def count(
     settings.refuse_unfit(found.masks)
     groups = groups_of([mask.name for mask in found.masks], settings, reporter)
     point = settings.common_point(found.masks)
-    with stop_wish() as wish, closing(MaskReader(settings.memory, lambda: wish.check(STOPPED))) as reader:
+    with (
+        stop_wish() as wish,
+        closing(MaskReader(settings.memory, lambda: wish.check(STOPPED), settings.choice)) as reader,
+    ):
         seen = survey(found.masks, reader, reporter, wish, pixel_size_um=settings.pixel_size_um, threads=settings.cores)
         kind = _decide_kind(found.masks, seen, settings, reporter)
         plan = CountPlan(
@@ -107,21 +112,23 @@ def count(
 def _decide_kind(masks: Sequence[MaskInput], seen: Survey, settings: CountSettings, reporter: Reporter) -> Kind:
     """Read all inputs in one way: values decide, unless the user or the record of `infer` did."""
     from_infer = any(mask.operating_point is not None for mask in masks)
-    kind: Kind = "labels" if seen.label_like else "binary"
+    kind, decided_by = decide_kind(((job.mask.name, job.look) for job in seen.jobs), settings.kind)
     if settings.kind != "auto":
-        kind = settings.kind
-    elif from_infer and seen.label_like:
+        pass
+    elif from_infer and kind == "labels":
         raise InputError(
-            "has more than two values and lies among binary masks of cellmonai infer",
-            where=seen.label_like[0],
+            "is a label image by its values and lies among binary masks of cellmonai infer",
+            where=decided_by,
             cure="count label images by themselves, or say which they are with --kind",
         )
     elif settings.threshold is not None or from_infer or not seen.jobs:
         kind = "binary"
     elif kind == "labels":
-        reporter.note(f"label images, since {seen.label_like[0]} has more than two values (else: --kind binary)")
+        reporter.note(f"label images, since {decided_by} is one by its values (else: --kind binary)")
+    elif settings.choice.is_given:
+        reporter.note("binary masks of the values that were named")
     else:
-        reporter.note("binary masks, since no file has more than two values (else: --kind labels)")
+        reporter.note("binary masks, since no file holds labels (else: --kind labels)")
     if kind == "labels":
         settings.refuse_for_labels()
     return kind

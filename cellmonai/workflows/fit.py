@@ -17,6 +17,8 @@ from cellmonai.core.progress import Reporter, Silent
 from cellmonai.core.record import RunRecord, versions
 from cellmonai.core.units import readable_seconds
 from cellmonai.data.load import SampleLoader, median_diameter_px
+from cellmonai.data.truth import TruthReader
+from cellmonai.images.labels import ValueChoice
 from cellmonai.images.normalise import Normalisation
 from cellmonai.inference.devices import choose_device
 from cellmonai.models.file import ModelCard, write_model
@@ -99,9 +101,10 @@ def fit(
             channels=loaded.recipe.data.channels,
             axes=loaded.recipe.data.axes,
             pixel_size_um=loaded.recipe.data.pixel_size_um,
+            truth=_truth_reader(loaded.recipe.data),
             wish=wish,
         )
-        loader.decide_kind([*split.train, *split.validation])
+        loader.truth.decide_kind([*split.train, *split.validation], lambda: wish.check("nothing was written"))
         with reporter.stage("reading images", len(split.train) + len(split.validation)) as stage:
             train_samples = loader.load(split.train, stage)
             validation_samples = loader.load(split.validation, stage)
@@ -139,6 +142,10 @@ def _normalisation(recipe: Recipe) -> Normalisation:
     return Normalisation(wanted.method, wanted.low, wanted.high, wanted.clip)
 
 
+def _truth_reader(data: Data) -> TruthReader:
+    return TruthReader(data.mask_kind, ValueChoice(data.cell_values, data.mask_threshold))
+
+
 def _note_split(split: Split, data: Data, reporter: Reporter) -> None:
     by = f", kept together by {data.group_by}" if data.group_by else ""
     unseen = f", {len(split.test)} left unseen for testing" if split.test else ""
@@ -153,7 +160,9 @@ def _note_input(loader: SampleLoader, samples: Sequence[Sample], reporter: Repor
         reporter.warn("pixel_sizes", "the images have different pixel sizes, so the same cells differ in size there")
     cells = sum(sample.count for sample in samples)
     reporter.note(f"channels: {', '.join(facts.channels)}; pixel size: {size}; {cells:,} cells to learn from")
-    if loader.kind == "binary":
+    for note in loader.truth.notes:
+        reporter.warn(note.code, note.message, note.name)
+    if loader.truth.kind == "binary":
         reporter.note("the masks are binary: touching cells in them are told apart by splitting, as in counting")
     if cells == 0:
         reporter.warn("no_cells", "the training masks hold no cells at all")

@@ -18,8 +18,9 @@ import numpy as np
 from cellmonai.core.errors import InputError
 from cellmonai.core.files import refuse_existing, require_writable, write_text
 from cellmonai.core.text import printable
+from cellmonai.data.truth import TruthReader
 from cellmonai.images.channels import is_grey_rgb
-from cellmonai.images.layouts import find_pairs, read_pair_labels
+from cellmonai.images.layouts import find_pairs
 from cellmonai.images.open import open_image
 from cellmonai.recipe.draft import DataFacts, draft_recipe
 
@@ -138,11 +139,15 @@ def survey(root: Path, *, output: Path, reporter: Reporter) -> DataFacts:
         pairs = place.pairs(root)
     reporter.note(f"{len(pairs):,} images with masks in {root}, layout {place.layout}")
     looked_at = spread(pairs, _LOOKED_AT)
+    truth = TruthReader()
+    truth.decide_kind([pair for pair in looked_at if pair.masks])
     looks: list[Look] = []
     with reporter.stage("looking at images", len(looked_at)) as stage:
         for pair in looked_at:
-            looks.append(look_at(pair))
+            looks.append(look_at(pair, truth))
             stage.advance()
+    for note in truth.notes:
+        reporter.warn(note.code, note.message, note.name)
     first = looks[0]
     areas = [area for look in looks for area in look.areas_px]
     objects = [len(look.areas_px) for look in looks]
@@ -179,7 +184,7 @@ class Look:
     areas_px: tuple[float, ...]
 
 
-def look_at(pair: Pair) -> Look:
+def look_at(pair: Pair, truth: TruthReader) -> Look:
     """Read the middle of an image and its mask."""
     with open_image(pair.image) as image:
         height, width = image.shape[1:]
@@ -187,22 +192,16 @@ def look_at(pair: Pair) -> Look:
         region = (rows, cols, min(height, rows + _LARGEST_LOOK_PX), min(width, cols + _LARGEST_LOOK_PX))
         pixels = image.read(region)
         darkest, brightest = (float(value) for value in np.percentile(pixels, (1.0, 99.8)))
-        areas = object_areas_px(pair) if pair.masks else ()
+        areas = object_areas_px(pair, truth) if pair.masks else ()
         channels = ("grey",) if is_grey_rgb(pixels) else tuple(image.channels)
         return Look((height, width), channels, str(image.dtype), brightest, darkest, areas)
 
 
-def object_areas_px(pair: Pair) -> tuple[float, ...]:
+def object_areas_px(pair: Pair, truth: TruthReader) -> tuple[float, ...]:
     """Give the area of each object of a pair's mask; touching ones of a binary mask are split, or shared out evenly."""
-    truth = read_pair_labels(pair)
-    labels = truth.labels
+    labels = truth.read(pair)
     if truth.kind == "binary" and pair.count:
         return (float(np.count_nonzero(labels)) / pair.count,) * pair.count
-    if truth.kind == "binary":
-        from cellmonai.instances.find import find_instances
-        from cellmonai.instances.settings import InstanceSettings
-
-        labels = find_instances(labels.astype(bool), InstanceSettings()).labels
     return tuple(float(area) for area in np.bincount(labels.ravel())[1:] if area)
 
 

@@ -9,7 +9,7 @@ import pytest
 from tifffile import imwrite
 
 from cellmonai.core.errors import InputError, UsageError
-from cellmonai.images.layouts import check_pair, find_pairs, read_pair_labels
+from cellmonai.images.layouts import check_pair, find_pairs, read_pair_mask
 
 BLANK = np.zeros((8, 9), np.uint8)
 
@@ -123,21 +123,8 @@ def test_a_mask_of_another_size_is_refused_with_both_sizes(tmp_path: Path) -> No
     imwrite(tmp_path / "masks" / "a.tif", np.zeros((9, 8), np.uint8))
     (pair,) = find_pairs("pairs", tmp_path)
     with pytest.raises(InputError, match="the mask is 8 x 9 px and its image 9 x 8 px"):
-        read_pair_labels(pair)
+        read_pair_mask(pair)
     check_pair((3, 9, 8), (9, 8), where="a.tif")
-
-
-def test_two_values_are_a_binary_mask_and_more_are_labels(tmp_path: Path) -> None:
-    touch(tmp_path, "images/a.tif", "images/b.tif")
-    (tmp_path / "masks").mkdir()
-    for name, values in (("a", (1, 1)), ("b", (9, 4))):
-        mask = BLANK.copy()
-        mask[1, 1], mask[4, 4] = values
-        imwrite(tmp_path / "masks" / f"{name}.tif", mask)
-    binary, labels = (read_pair_labels(pair) for pair in find_pairs("pairs", tmp_path))
-    assert (binary.kind, binary.labels.dtype) == ("binary", np.bool_)
-    assert (labels.kind, labels.labels.dtype) == ("labels", np.int32)
-    assert (labels.labels[1, 1], labels.labels[4, 4]) == (1, 2)
 
 
 def _nucleus(path: Path, rows: slice, columns: slice) -> None:
@@ -154,9 +141,8 @@ def test_masks_of_single_nuclei_are_painted_with_small_ones_on_top(tmp_path: Pat
     _nucleus(tmp_path / "id1" / "masks" / "b.tif", slice(0, 6), slice(0, 6))
     _nucleus(tmp_path / "id1" / "masks" / "c.tif", slice(0, 0), slice(0, 0))
     (pair,) = [pair for pair in find_pairs("dsb2018", touch(tmp_path, "id0/masks/x.tif")) if pair.name == "id1"]
-    mask = read_pair_labels(pair)
-    assert mask.kind == "labels"
-    assert (mask.labels[0, 0], mask.labels[1, 1], mask.labels.max()) == (1, 2, 2)
+    labels = read_pair_mask(pair)
+    assert (labels[0, 0], labels[1, 1], labels.max()) == (1, 2, 2)
 
 
 @pytest.mark.parametrize(
@@ -204,7 +190,7 @@ def test_bbbc005_names_give_counts_and_the_mask_in_focus(tmp_path: Path) -> None
     }
     assert found["A02_C5_F1_s01_w2"].masks == ()
     with pytest.raises(InputError, match="no mask, only a count"):
-        read_pair_labels(found["A02_C5_F1_s01_w2"])
+        read_pair_mask(found["A02_C5_F1_s01_w2"])
 
 
 def test_bbbc005_refuses_other_names(tmp_path: Path) -> None:
@@ -213,7 +199,7 @@ def test_bbbc005_refuses_other_names(tmp_path: Path) -> None:
 
 
 def test_the_small_images_beside_the_tests_are_pairs(small_data: Path) -> None:
-    counts = [int(read_pair_labels(pair).labels.max()) for pair in find_pairs("pairs", small_data / "dsb2018")]
+    counts = [int(read_pair_mask(pair).max()) for pair in find_pairs("pairs", small_data / "dsb2018")]
     assert counts == [2, 8, 16, 27, 40, 62]
 
 
@@ -223,7 +209,7 @@ def test_the_data_science_bowl_has_664_corrected_label_maps(data_folder: Path) -
     assert (len(found), len(found.skipped)) == (664, 6)
     assert len({pair.attributes["group"] for pair in found}) > 250
     some = found.pairs[:20]
-    assert all(read_pair_labels(pair).labels.max() == int(pair.attributes["n_fixed_visible"]) for pair in some)
+    assert all(read_pair_mask(pair).max() == int(pair.attributes["n_fixed_visible"]) for pair in some)
 
 
 def test_single_nuclei_masks_give_the_listed_number_of_nuclei(data_folder: Path) -> None:
@@ -232,7 +218,7 @@ def test_single_nuclei_masks_give_the_listed_number_of_nuclei(data_folder: Path)
     with (data_folder / "dsb2018_layout_sample" / "images.csv").open(newline="", encoding="utf-8") as stream:
         listed = {row["image_id"]: int(row["masks"]) for row in csv.DictReader(stream)}
     for pair in find_pairs("dsb2018", data_folder / "dsb2018_layout_sample" / "stage1_train"):
-        assert read_pair_labels(pair).labels.max() == listed[pair.name]
+        assert read_pair_mask(pair).max() == listed[pair.name]
 
 
 def test_bbbc005_has_229_images_with_masks_of_their_size(data_folder: Path) -> None:
@@ -240,4 +226,4 @@ def test_bbbc005_has_229_images_with_masks_of_their_size(data_folder: Path) -> N
     assert len(found) == 229
     assert all(pair.masks for pair in found)
     assert all(pair.attributes["mask"].endswith(pair.masks[0].name) for pair in found)
-    assert read_pair_labels(found.pairs[0]).kind == "binary"
+    assert set(np.unique(read_pair_mask(found.pairs[0])).tolist()) == {0, 255}

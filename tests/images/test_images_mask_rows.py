@@ -178,8 +178,7 @@ def test_values_do_not_depend_on_strips(
     seen = values_of(ArrayRows(array))
     assert (seen.low, seen.high, seen.is_label_like) == (low, high, label_like)
     assert (seen.foreground_px, seen.pixels) == (np.count_nonzero(array), array.size)
-    if array.dtype == np.uint8:
-        np.testing.assert_array_equal(seen.histogram, np.bincount(array.ravel(), minlength=256))
+    assert seen.distinct == tuple(np.unique(array).tolist())
 
 
 @pytest.mark.parametrize("quality", [30, 50, 75, 90, 95])

@@ -42,16 +42,16 @@ def _loader() -> SampleLoader:
 def test_one_label_image_makes_all_masks_label_images(tmp_path: Path) -> None:
     pairs = [_pair(tmp_path, "a", GREY, _labels(1)), _pair(tmp_path, "b", GREY, _labels(1, 2))]
     loader = _loader()
-    loader.decide_kind(pairs)
-    assert loader.kind == "labels"
+    loader.truth.decide_kind(pairs)
+    assert loader.truth.kind == "labels"
     assert [sample.count for sample in loader.load(pairs, STAGE)] == [1, 2]
 
 
 def test_binary_masks_are_split_and_a_known_count_is_kept(tmp_path: Path) -> None:
     loader, pairs = _loader(), [_pair(tmp_path, "a", GREY, 255 * (_labels(1, 2) > 0).astype(np.uint8), count=7)]
-    loader.decide_kind(pairs)
+    loader.truth.decide_kind(pairs)
     (sample,) = loader.load(pairs, STAGE)
-    assert loader.kind == "binary"
+    assert loader.truth.kind == "binary"
     assert sample.labels.max() == 2
     assert sample.count == 7
 
@@ -60,7 +60,7 @@ def test_grey_stored_as_colour_is_one_channel_and_colour_among_it_is_refused(tmp
     grey = _pair(tmp_path, "a", np.stack([GREY] * 3, -1), _labels(1, 2))
     colour = _pair(tmp_path, "b", np.stack([GREY, GREY.T, GREY], -1), _labels(1, 2))
     loader = _loader()
-    loader.decide_kind([grey, colour])
+    loader.truth.decide_kind([grey, colour])
     assert loader.load([grey], STAGE)[0].image.shape == (1, 32, 32)
     with pytest.raises(InputError, match=r"name the channels to use in data\.channels"):
         loader.load([colour], STAGE)
@@ -71,9 +71,8 @@ def test_ctrl_c_is_met_between_two_files(tmp_path: Path) -> None:
     loader = SampleLoader(Normalisation(), wish=wish)
     pairs = [_pair(tmp_path, "a", GREY, _labels(1, 2))]
     wish.asked = True
-    for read in (lambda: loader.decide_kind(pairs), lambda: loader.load(pairs, STAGE)):
-        with pytest.raises(InterruptedRunError, match="nothing was written"):
-            read()
+    with pytest.raises(InterruptedRunError, match="nothing was written"):
+        loader.load(pairs, STAGE)
 
 
 def test_a_set_that_does_not_fit_in_memory_is_refused() -> None:

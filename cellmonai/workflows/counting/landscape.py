@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 
     from cellmonai.core.progress import Reporter
     from cellmonai.images.rows import Rows
+    from cellmonai.instances.mask_kind import Kind
     from cellmonai.instances.settings import InstanceSettings
     from cellmonai.workflows.counting.inputs import MaskInput
     from cellmonai.workflows.counting.settings import CountSettings
-    from cellmonai.workflows.counting.survey import Kind, PlaneJob
+    from cellmonai.workflows.counting.survey import PlaneJob
 
 DISTANCE_TRANSFORM = "distance transform"
 """What cells are split along where no map was predicted for it."""

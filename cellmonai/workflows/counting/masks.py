@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from cellmonai.images.labels import open_mask, read_mask_plane
+from cellmonai.images.labels import AS_STORED, ValueChoice, open_mask, read_mask_plane
 from cellmonai.images.mask_rows import mask_rows
 from cellmonai.images.rows import ArrayRows
 
@@ -41,12 +41,14 @@ class OpenMask:
     rows : of each plane
     shape : of every plane, (Y, X)
     pixel_size_um : (y, x), None where the file does not say
+    notes : what reading left out or chose, in words
     """
 
     planes: tuple[str, ...]
     rows: tuple[Rows, ...]
     shape: tuple[int, int]
     pixel_size_um: PixelSize | None
+    notes: tuple[str, ...] = ()
 
 
 class _StoppableRows:
@@ -81,10 +83,12 @@ class MaskReader:
     ----------
     memory : bytes that reading one mask may take; half of what is free when None
     check : called before every strip of a large mask; it may raise to stop
+    choice : values that the user named as foreground
     """
 
     memory: int | None = None
     check: Callable[[], None] = _nothing
+    choice: ValueChoice = AS_STORED
     _kept: dict[Path, OpenMask] = field(default_factory=dict)
     _kept_bytes: int = 0
     _open: dict[Path, _Shared] = field(default_factory=dict)
@@ -124,11 +128,11 @@ class MaskReader:
         with self._lock:
             if path in self._open:
                 return None
-        with open_mask(path, memory=self.memory) as source:
+        with open_mask(path, memory=self.memory, choice=self.choice) as source:
             size = source.dtype.itemsize * len(source.planes) * source.shape[0] * source.shape[1] * source.shape[2]
             if size > min(SMALL_BYTES, self.memory or SMALL_BYTES):
                 return None
-            planes = [read_mask_plane(source, index).array for index in range(len(source.planes))]
+            planes = [read_mask_plane(source, index, self.choice).array for index in range(len(source.planes))]
             mask = _mask_of(source, tuple(ArrayRows(plane) for plane in planes))
         with self._lock:
             if self._kept_bytes + size <= min(_MOST_KEPT_BYTES, self.memory or _MOST_KEPT_BYTES):
@@ -140,9 +144,9 @@ class MaskReader:
         with self._lock:
             shared = self._open.get(path)
             if shared is None:
-                source = open_mask(path, memory=self.memory)
+                source = open_mask(path, memory=self.memory, choice=self.choice)
                 planes = range(len(source.planes))
-                rows = tuple(_StoppableRows(mask_rows(source, index), self.check) for index in planes)
+                rows = tuple(_StoppableRows(mask_rows(source, index, self.choice), self.check) for index in planes)
                 shared = self._open[path] = _Shared(source, _mask_of(source, rows))
             shared.users += 1
             return shared
@@ -156,4 +160,4 @@ class MaskReader:
 
 
 def _mask_of(source: ImageSource, rows: tuple[Rows, ...]) -> OpenMask:
-    return OpenMask(source.planes, rows, (source.shape[1], source.shape[2]), source.pixel_size_um)
+    return OpenMask(source.planes, rows, (source.shape[1], source.shape[2]), source.pixel_size_um, source.notes)

@@ -11,12 +11,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from cellmonai.core.interrupts import StopWish
+    from cellmonai.instances.mask_kind import Kind
     from cellmonai.instances.settings import InstanceSettings
     from cellmonai.workflows.counting.intervals import KnownCalibration
     from cellmonai.workflows.counting.landscape import MapLandscape
     from cellmonai.workflows.counting.masks import MaskReader
     from cellmonai.workflows.counting.settings import CountSettings
-    from cellmonai.workflows.counting.survey import Kind, PlaneJob
+    from cellmonai.workflows.counting.survey import PlaneJob
     from cellmonai.workflows.grouping.plan import GroupPlan
     from cellmonai.workflows.inferring.record import RecordedModel
 

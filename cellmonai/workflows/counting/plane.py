@@ -19,8 +19,10 @@ from cellmonai.workflows.counting.suspicions import (
     check_labels,
     refuse_unclear_values,
     warn_of_cover,
+    warn_of_dots,
     warn_of_foreground,
     warn_of_preset_pieces,
+    warn_of_values,
 )
 
 if TYPE_CHECKING:
@@ -89,8 +91,10 @@ def count_plane(
         if kind == "labels":
             check_labels(job, found, settings, reporter)
         else:
+            warn_of_values(job, kind, settings, reporter)
             warn_of_foreground(job, found.foreground_px, reporter)
             warn_of_preset_pieces(job, found, settings.preset, reporter)
+        warn_of_dots(job, found, reporter)
         image = stack.enter_context(_image(job))
         table = measure_objects(found.labels, pixel_size_um=job.pixel_size_um, image=image, channel_names=job.channels)
         if kind == "labels":

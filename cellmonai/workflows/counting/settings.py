@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from cellmonai.core.errors import InputError, UsageError
 from cellmonai.core.text import did_you_mean
 from cellmonai.core.units import parse_area_px
+from cellmonai.images.labels import ValueChoice
 from cellmonai.instances.settings import Border, InstanceSettings, Split
 from cellmonai.kernels.library import kernel_name
 from cellmonai.measure.intervals.conformal import LEVELS
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cellmonai.core.units import PixelSize
+    from cellmonai.instances.mask_kind import AskedKind, Kind
     from cellmonai.workflows.counting.inputs import MaskInput
-    from cellmonai.workflows.counting.survey import Kind
 
 Pictures = Literal["none", "overlay"]
 Save = Literal["geojson", "rois", "parquet"]
@@ -40,6 +41,7 @@ class CountSettings:
     output : folder of the results
     images : folder with the images of the masks, for pictures and intensities
     kind : read inputs as binary masks or label images; `auto` decides once for all of them
+    cell_values, mask_threshold : values of the masks that are cells, or from which on they are, as in `ValueChoice`
     threshold : cut the probability maps that `infer` left again, in [0, 1]
     split, opening, closing, fill_holes, border : as in `InstanceSettings`
     min_distance : least distance of two markers as typed, `7px` or `3um`; for `split` markers only
@@ -66,7 +68,9 @@ class CountSettings:
 
     output: Path = Path("counts")
     images: Path | None = None
-    kind: Literal["auto", "binary", "labels"] = "auto"
+    kind: AskedKind = "auto"
+    cell_values: tuple[int, ...] = ()
+    mask_threshold: float | None = None
     threshold: float | None = None
     split: Split | None = None
     opening: int | None = None
@@ -112,6 +116,11 @@ class CountSettings:
             levels = ", ".join(f"{level:g}" for level in LEVELS)
             raise UsageError(f"the level is {self.level:g}", where="--level", cure=f"give one of {levels}")
         refuse_useless(self)
+
+    @property
+    def choice(self) -> ValueChoice:
+        """Which values of the masks are cells, where the user says so."""
+        return ValueChoice(self.cell_values, self.mask_threshold)
 
     @property
     def cores(self) -> int:
@@ -240,6 +249,7 @@ class CountSettings:
             used = {name: value for name, value in used.items() if name not in without}
         return {
             "kind": kind,
+            **self.choice.as_json(),
             **used,
             **({"landscape": split_along} if split_along else {}),
             "pixel_size_um": list(self.pixel_size_um) if self.pixel_size_um else None,

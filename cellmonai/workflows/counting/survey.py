@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from cellmonai.core.errors import CellmonaiError, InputError, MemoryBudgetError
-from cellmonai.images.mask_values import MaskValues, values_of
+from cellmonai.images.find import image_stem
 from cellmonai.images.open import open_image
+from cellmonai.instances.mask_kind import MaskLook, look_at_mask
 from cellmonai.workflows.in_order import Heard, in_order
 
 if TYPE_CHECKING:
@@ -20,10 +21,9 @@ if TYPE_CHECKING:
     from cellmonai.core.interrupts import StopWish
     from cellmonai.core.progress import Reporter
     from cellmonai.core.units import PixelSize
+    from cellmonai.images.mask_values import MaskValues
     from cellmonai.workflows.counting.inputs import MaskInput
     from cellmonai.workflows.counting.masks import MaskReader, OpenMask
-
-Kind = Literal["binary", "labels"]
 
 READ_FAILURES = (InputError, MemoryBudgetError)
 """What one bad file may raise; the others are counted all the same."""
@@ -42,7 +42,7 @@ class PlaneJob:
     stem : begins the names of its outputs
     shape : (Y, X)
     dtype : of its values
-    values : which values it holds
+    look : what its values mean
     rank : which one it is of all planes, from 0
     image_plane, channels : the plane of the image and the names of its channels; None and () where no image is known
     """
@@ -53,11 +53,16 @@ class PlaneJob:
     stem: str
     shape: tuple[int, int]
     dtype: np.dtype[np.generic]
-    values: MaskValues
+    look: MaskLook
     pixel_size_um: PixelSize | None
     image_plane: int | None
     channels: tuple[str, ...] = ()
     rank: int = 0
+
+    @property
+    def values(self) -> MaskValues:
+        """Which values it holds."""
+        return self.look.values
 
     @property
     def pixels(self) -> int:
@@ -67,15 +72,11 @@ class PlaneJob:
 
 @dataclass
 class Survey:
-    """What the first look at all masks gave."""
+    """What the first look at all masks gave; `notes` are what reading chose or left out, each with the masks' names."""
 
     jobs: list[PlaneJob] = field(default_factory=list)
     failures: dict[str, CellmonaiError] = field(default_factory=dict)
-
-    @property
-    def label_like(self) -> list[str]:
-        """The names of masks with more than two values."""
-        return list(dict.fromkeys(job.mask.name for job in self.jobs if job.values.is_label_like))
+    notes: dict[str, list[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,7 @@ class _Looked:
     jobs: list[PlaneJob]
     failure: CellmonaiError | None
     said: Heard
+    notes: tuple[str, ...] = ()
 
 
 def survey(
@@ -123,7 +125,7 @@ def survey(
         said = Heard()
         try:
             with reader.open(mask.path) as opened:
-                return _Looked(mask, _jobs(mask, opened, said, pixel_size_um), None, said)
+                return _Looked(mask, _jobs(mask, opened, said, pixel_size_um), None, said, opened.notes)
         except READ_FAILURES as error:
             return _Looked(mask, [], error, said)
 
@@ -131,8 +133,12 @@ def survey(
         wish.check(STOPPED)
         looked.said.repeat_to(reporter)
         seen.jobs += looked.jobs
+        for note in looked.notes:
+            seen.notes.setdefault(note, []).append(looked.mask.name)
         if looked.failure is not None:
             seen.failures[looked.mask.name] = looked.failure
+    for note, names in seen.notes.items():
+        reporter.note(f"{names[0]}{f' and {len(names) - 1:,} more' if len(names) > 1 else ''}: {note}")
     seen.jobs = [replace(job, rank=rank) for rank, job in enumerate(_with_distinct_stems(seen.jobs))]
     return seen
 
@@ -149,7 +155,7 @@ def _jobs(mask: MaskInput, opened: OpenMask, said: Heard, pixel_size_um: PixelSi
                 stem=_stem(mask, plane),
                 shape=opened.shape,
                 dtype=rows.rows(0, 1).dtype,
-                values=values_of(rows),
+                look=look_at_mask(rows, stem=image_stem(mask.path)),
                 pixel_size_um=pixel_size_um or opened.pixel_size_um or mask.pixel_size_um or image.pixel_size_um,
                 image_plane=image.planes[index],
                 channels=image.channels,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cellmonai.core.errors import InputError
+from cellmonai.instances.mask_kind import refuse_picture, refuse_unclear
 from cellmonai.report.words import counted
 
 if TYPE_CHECKING:
@@ -13,15 +13,13 @@ if TYPE_CHECKING:
 
     from cellmonai.core.progress import Reporter
     from cellmonai.instances.find import FoundRows
+    from cellmonai.instances.mask_kind import Kind
     from cellmonai.workflows.counting.settings import CountSettings
-    from cellmonai.workflows.counting.survey import Kind, PlaneJob
+    from cellmonai.workflows.counting.survey import PlaneJob
 
 _MOSTLY_FOREGROUND = 0.9
-_MOST_EXTRA_PIECES = 2  # per label; a photograph taken for a label image has hundreds
-_EXTRA_PIECES_ALLOWED = 50
-_LEAST_PIECES = 100  # fewer are not taken for noise
-_NOISE = ((0.5, 2.0), (0.9, 4.0))  # so much foreground in pieces of so many px at most, on average, is no label image
 _MOST_OF_AN_IMAGE = 0.5
+_MOST_DOT_PX = 1.5
 
 
 def refuse_unclear_values(job: PlaneJob, kind: Kind, settings: CountSettings) -> None:
@@ -32,22 +30,31 @@ def refuse_unclear_values(job: PlaneJob, kind: Kind, settings: CountSettings) ->
     InputError
         Its borders are blurred, so that values are neither foreground nor background, or none of its two values is 0.
     """
-    values = job.values
-    if values.is_blurred and settings.kind != "labels":
-        share = 100 * values.grey_px / values.pixels
-        raise InputError(
-            f"the mask is blurred: {share:.1f} % of its pixels lie between 0 and 255, as JPEG or resizing leaves them",
-            where=str(job.mask.path),
-            cure="export it as PNG or TIFF where it was made, or cut it at half its height and save that",
-            code="blurred_mask",
+    if settings.threshold is None:  # else the mask itself is not counted
+        refuse_unclear(job.look, kind, settings.kind, where=str(job.mask.path))
+
+
+def warn_of_values(job: PlaneJob, kind: Kind, settings: CountSettings, reporter: Reporter) -> None:
+    """Warn of a single value that masks do not use, where it was taken for one."""
+    value = job.values.odd_value
+    if settings.kind == "auto" and kind == "binary" and value is not None:
+        reporter.warn(
+            "odd_value",
+            f"its only value, {value}, lies in pieces as the foreground of a mask does, and is counted as one "
+            "(a single cell: --kind labels)",
+            job.mask.name,
         )
-    unclear = kind == "binary" and settings.threshold is None and not values.is_label_like
-    if unclear and settings.kind == "auto" and values.low != 0 and values.low != values.high:
-        raise InputError(
-            f"the values are {values.low} and {values.high}, and it is unclear which one is the background",
-            where=str(job.mask.path),
-            cure="save the background as 0",
-            code="unclear_background",
+
+
+def warn_of_dots(job: PlaneJob, found: FoundRows, reporter: Reporter) -> None:
+    """Warn where the filter of areas removed single pixels, which mark places of cells."""
+    removed = found.removed.get("min_area", 0)
+    if removed and not found.count and found.foreground_px <= _MOST_DOT_PX * removed:
+        reporter.warn(
+            "dots",
+            f"{removed:,} objects of about one pixel were removed as too small; if they are dots that mark cells, "
+            "count them with --min-area 1px --split none",
+            job.mask.name,
         )
 
 
@@ -79,13 +86,8 @@ def check_labels(job: PlaneJob, found: FoundRows, settings: CountSettings, repor
     extra = found.notes.get("extra_pieces", 0)
     labels = found.count + sum(found.removed.values()) - extra
     has_one_value = job.values.low == 0 and not job.values.is_label_like
-    if settings.kind == "auto" and not has_one_value and _is_picture(job, labels, extra):
-        raise InputError(
-            f"looks like a picture, not like a label image: {labels:,} values lie in {labels + extra:,} pieces",
-            where=str(job.mask.path),
-            cure="give masks or label images, or say --kind labels or --kind binary if it is one",
-            code="photograph",
-        )
+    if settings.kind == "auto" and not has_one_value:
+        refuse_picture(job.values, labels, extra, where=str(job.mask.path))
     largest = {"uint8": 2**8 - 1, "uint16": 2**16 - 1}.get(job.dtype.name)
     is_full = largest == job.values.high == labels
     name = job.mask.name
@@ -102,13 +104,6 @@ def check_labels(job: PlaneJob, found: FoundRows, settings: CountSettings, repor
             "labels_full",
             f"exactly {labels} labels, the most that {job.dtype} holds; some cells may have been lost on saving, save "
             "the labels as 32-bit TIFF",
-            name,
-        )
-    elif extra and has_one_value and settings.kind == "auto":
-        reporter.warn(
-            "mixed_kinds",
-            f"one value lies in {extra + 1:,} pieces, as in a binary mask, and other inputs are label images: each "
-            "piece is counted as a cell and none is split; count binary masks and label images separately",
             name,
         )
     elif extra:
@@ -133,10 +128,3 @@ def warn_of_cover(job: PlaneJob, areas_px: NDArray[np.int64], reporter: Reporter
             "background, save the background as 0",
             job.mask.name,
         )
-
-
-def _is_picture(job: PlaneJob, labels: int, extra: int) -> bool:
-    pieces = labels + extra
-    share, mean_px = job.values.foreground_px / job.values.pixels, job.values.foreground_px / max(pieces, 1)
-    is_noise = any(share > least and mean_px <= most for least, most in _NOISE)
-    return (is_noise and pieces >= _LEAST_PIECES) or extra > _MOST_EXTRA_PIECES * labels + _EXTRA_PIECES_ALLOWED

@@ -29,6 +29,13 @@ def refuse_useless(settings: CountSettings) -> None:
         raise UsageError(
             "nothing says which image belongs to which group", where="--group-by", cure="add --name-pattern or --sheet"
         )
+    if settings.choice.is_given:  # the choice itself refuses what is out of range
+        option = "--cell-values" if settings.cell_values else "--mask-threshold"
+        if settings.kind == "labels":
+            raise UsageError("makes a binary mask", where=option, cure="leave --kind labels out")
+        if settings.threshold is not None:
+            what = "is for masks, and --threshold cuts probability maps"
+            raise UsageError(what, where=option, cure="give one of them")
     _refuse_of_audit(settings)
 
 

@@ -43,10 +43,13 @@ def evaluate_case(case: Case, sides: Sides, centres: CentreRadius | None = None)
             where=str(case.prediction),
             cure="compare files with the same planes",
         )
-    return [_compare(case, one, other, centres) for one, other in zip(true, predicted, strict=True)]
+    dots = sides.true.are_dots
+    return [_compare(case, *pair, centres, true_is_dots=dots) for pair in zip(true, predicted, strict=True)]
 
 
-def _compare(case: Case, true: Instances, predicted: Instances, centres: CentreRadius | None) -> EvaluatedImage:
+def _compare(
+    case: Case, true: Instances, predicted: Instances, centres: CentreRadius | None, *, true_is_dots: bool
+) -> EvaluatedImage:
     assert case.truth is not None
     if true.labels.shape != predicted.labels.shape:
         sizes = [f"{side.labels.shape[1]} x {side.labels.shape[0]} px" for side in (predicted, true)]
@@ -55,7 +58,12 @@ def _compare(case: Case, true: Instances, predicted: Instances, centres: CentreR
             where=str(case.prediction),
             cure="give a truth of the same size",
         )
-    scores = score_instances(true.labels, predicted.labels, true_inside=true.inside, predicted_inside=predicted.inside)
+    if true_is_dots:  # no outlines to overlap with
+        scores = ImageScores(_number(true), _number(predicted))
+    else:
+        scores = score_instances(
+            true.labels, predicted.labels, true_inside=true.inside, predicted_inside=predicted.inside
+        )
     if centres is not None:
         scores = replace(scores, centres=centres.match(predicted.labels, true.labels))
     names = case.prediction.name, case.truth.name
@@ -77,8 +85,12 @@ def _compare_counts(case: Case, predicted: Sequence[Instances]) -> list[Evaluate
             side.plane,
             case.prediction.name,
             "",
-            ImageScores(case.true_counts.get(side.plane, only), len(np.unique(side.labels[side.labels > 0]))),
+            ImageScores(case.true_counts.get(side.plane, only), _number(side)),
             side.removed,
         )
         for side in predicted
     ]
+
+
+def _number(side: Instances) -> int:
+    return len(np.unique(side.labels[side.labels > 0]))

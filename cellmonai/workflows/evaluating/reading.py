@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cellmonai.core.errors import CellmonaiError, UsageError
+from cellmonai.core.errors import CellmonaiError, InputError, UsageError
 from cellmonai.images.find import image_stem
-from cellmonai.images.labels import read_masks
+from cellmonai.images.labels import AS_STORED, ValueChoice, read_masks
+from cellmonai.images.rows import ArrayRows
+from cellmonai.instances.components import label_components
 from cellmonai.instances.find import find_instances
+from cellmonai.instances.mask_kind import (
+    COMMAND,
+    TRUTH,
+    Ways,
+    are_dots,
+    decide_kind,
+    is_mask_among_labels,
+    look_at_mask,
+    refuse_picture,
+    refuse_unclear,
+)
 from cellmonai.instances.settings import InstanceSettings
-from cellmonai.workflows.evaluating.pairs import LABEL_ENDINGS
 from cellmonai.workflows.inferring.record import read_infer_record
 
 if TYPE_CHECKING:
@@ -22,10 +35,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cellmonai.core.progress import Reporter
+    from cellmonai.instances.mask_kind import AskedKind, Kind, MaskLook
     from cellmonai.workflows.evaluating.pairs import Case
-    from cellmonai.workflows.evaluating.result import AskedKind, EvaluateSettings
-
-Kind = Literal["binary", "labels"]
+    from cellmonai.workflows.evaluating.result import EvaluateSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +60,24 @@ class Instances:
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """How the files of one side, predictions or truth, become instances."""
+    """How the files of one side, predictions or truth, become instances.
+
+    Parameters
+    ----------
+    kind : what the files are
+    settings : how touching cells of binary masks are split
+    asked : what the user said the files are
+    choice : values that the user named as cells
+    ways : how the user says so
+    are_dots : single pixels mark cells; each is an instance and nothing is filtered
+    """
 
     kind: Kind
     settings: InstanceSettings
+    asked: AskedKind = "auto"
+    choice: ValueChoice = AS_STORED
+    ways: Ways = COMMAND
+    are_dots: bool = False
 
     def read(self, path: Path) -> list[Instances]:
         """Give every plane of a file.
@@ -59,16 +85,28 @@ class Side:
         Raises
         ------
         InputError
-            The file cannot be read or is no mask or label image.
+            The file cannot be read or is no clear mask or label image.
         """
-        return [self._instances(plane, array, path) for plane, array in read_planes(path)]
+        return [self._instances(mask.plane, mask.array, path) for mask in read_masks(path, choice=self.choice)]
 
     def _instances(self, plane: str, array: NDArray[Any], path: Path) -> Instances:
+        look = look_at_mask(ArrayRows(array), stem=image_stem(path))
+        refuse_unclear(look, self.kind, self.asked, where=str(path), ways=self.ways)
         inside = array != 0
+        if self.are_dots:
+            return Instances(plane, label_components(inside) if self.kind == "binary" else array, inside, 0)
         if self.kind == "binary":
             found = find_instances(inside, self.settings)
             return Instances(plane, found.labels, inside, sum(found.removed.values()))
-        return Instances(plane, array.astype(np.uint8) if array.dtype == np.bool_ else array, inside, 0)
+        labels = array.astype(np.uint8) if array.dtype == np.bool_ else array
+        pieces = label_components(labels)
+        count = len(np.unique(labels[labels != 0]))
+        extra = int(pieces.max(initial=0)) - count
+        if self.asked == "auto" and is_mask_among_labels(look.values, extra):
+            return Instances(plane, pieces, inside, 0)
+        if self.asked == "auto" and look.values.is_label_like:
+            refuse_picture(look.values, count, extra, where=str(path), ways=self.ways)
+        return Instances(plane, labels, inside, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +139,8 @@ def decide_sides(predictions: Path, cases: Sequence[Case], settings: EvaluateSet
     """
     record = read_infer_record(predictions if predictions.is_dir() else predictions.parent)
     splitting = record.operating_point if record else InstanceSettings()
-    found = Side(decide_kind([case.prediction for case in cases], settings.kind), splitting)
+    looks = _looks([case.prediction for case in cases], settings.choice)
+    found = Side(decide_kind(looks, settings.kind)[0], splitting, settings.kind, settings.choice)
     if found.kind == "binary":
         how = "at the operating point that cellmonai infer recorded" if record else "as count does"
         reporter.note(f"predictions: masks, touching cells are split {how} (else: --kind labels)")
@@ -119,8 +158,24 @@ def decide_sides(predictions: Path, cases: Sequence[Case], settings: EvaluateSet
             )
         reporter.note("truth: a table, so only count errors are defined")
         return Sides(found, None)
-    true = Side(decide_kind(true_files, settings.truth_kind), InstanceSettings())
-    if true.kind == "binary":
+    return Sides(found, _true_side(true_files, settings, reporter))
+
+
+def _true_side(files: Sequence[Path], settings: EvaluateSettings, reporter: Reporter) -> Side:
+    looks = _looks(files, settings.truth_choice)
+    kind, _ = decide_kind(looks, settings.truth_kind)
+    true = Side(kind, InstanceSettings(), settings.truth_kind, settings.truth_choice, TRUTH)
+    if _are_dots(files, kind, settings.truth_choice):
+        if settings.centres is None:
+            raise InputError(
+                "the truth is dots: single pixels, which have a place and no outline",
+                where=str(files[0].parent),
+                cure="compare places with --centres 40, a distance in px",
+                code="dots",
+            )
+        reporter.note("truth: dots, one pixel per cell, so only counts and centres are compared")
+        return replace(true, are_dots=True)
+    if kind == "binary":
         reporter.warn(
             "truth_split",
             "truth: masks, touching cells are split as count does, and a wrong split there is a wrong truth; label "
@@ -128,36 +183,25 @@ def decide_sides(predictions: Path, cases: Sequence[Case], settings: EvaluateSet
         )
     else:
         reporter.note("truth: label images (else: --truth-kind binary)")
-    return Sides(found, true)
+    return true
 
 
-def decide_kind(files: Sequence[Path], asked: AskedKind) -> Kind:
-    """Decide once for all files of a side whether they are masks or label images.
-
-    More than two values in any file means labels; so does a file called `x_labels` unless its cells are 255, since a
-    label image with a single cell has two values only. A file that cannot be read decides nothing here.
-    """
-    if asked != "auto":
-        return asked
+def _looks(files: Sequence[Path], choice: ValueChoice) -> list[tuple[str, MaskLook]]:
+    """Look at every file that can be read; what cannot is told when it is evaluated."""
+    looks = []
     for file in files:
-        try:
-            arrays = [array for _, array in read_planes(file)]
-        except CellmonaiError:
-            continue  # told when the file is evaluated
-        if any(_looks_labelled(array, image_stem(file)) for array in arrays):
-            return "labels"
-    return "binary"
+        with suppress(CellmonaiError):
+            masks = read_masks(file, choice=choice)
+            looks += [(file.name, look_at_mask(ArrayRows(mask.array), stem=image_stem(file))) for mask in masks]
+    return looks
 
 
-def read_planes(path: Path) -> list[tuple[str, NDArray[Any]]]:
-    """Give every plane of a mask or label image: (name, array of shape (Y, X))."""
-    return [(mask.plane, mask.array) for mask in read_masks(path)]
-
-
-def _looks_labelled(array: NDArray[Any], stem: str) -> bool:
-    highest = array.max(initial=0)
-    if not highest:
-        return False
-    if np.any((array != 0) & (array != highest)):
-        return True
-    return stem.lower().endswith(LABEL_ENDINGS) and array.dtype != np.bool_ and highest != 255
+def _are_dots(files: Sequence[Path], kind: Kind, choice: ValueChoice) -> bool:
+    """Return whether the objects of all files together are dots."""
+    areas = [np.zeros(0, np.int64)]
+    for file in files:
+        with suppress(CellmonaiError):
+            for mask in read_masks(file, choice=choice):
+                labels = label_components(mask.array != 0) if kind == "binary" else mask.array
+                areas.append(np.unique(labels[labels != 0], return_counts=True)[1])
+    return are_dots(np.concatenate(areas))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from importlib import metadata
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from cellmonai.core.errors import UsageError
 from cellmonai.core.text import did_you_mean
+from cellmonai.images.labels import AS_STORED, ValueChoice
 from cellmonai.report.evaluation import CENTRE_MEANINGS, GREATER_IS_BETTER, MEANINGS
 from cellmonai.workflows.evaluating.centres import CentreRadius
 
@@ -16,10 +17,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cellmonai.core.progress import Warned
+    from cellmonai.instances.mask_kind import AskedKind
     from cellmonai.report.evaluation import EvaluatedImage
     from cellmonai.workflows.evaluating.centres import CentreMatching
-
-AskedKind = Literal["auto", "binary", "labels"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,7 @@ class EvaluateSettings:
     ----------
     output : folder for evaluation.csv, evaluation.json and run.json; None writes nothing
     kind, truth_kind : what the predictions and the truth are; `auto` looks at the values
+    choice, truth_choice : values of the predictions and of the truth that are cells, where the user names them
     fail_under : measure -> least value it must reach
     bootstrap : how often images are drawn again for 95 % intervals; 0 gives none
     seed : of the bootstrap; None is 0
@@ -41,12 +42,15 @@ class EvaluateSettings:
     ------
     UsageError
         A measure of `fail_under` does not exist, is better when smaller or is of centres that are not matched; a seed
-        is given without a bootstrap; the radius is not above 0; a matching of centres is given without a radius.
+        is given without a bootstrap; the radius is not above 0; a matching of centres is given without a radius; values
+        are named for label images.
     """
 
     output: Path | None = None
     kind: AskedKind = "auto"
     truth_kind: AskedKind = "auto"
+    choice: ValueChoice = AS_STORED
+    truth_choice: ValueChoice = AS_STORED
     fail_under: Mapping[str, float] = field(default_factory=dict)
     bootstrap: int = 0
     seed: int | None = None
@@ -60,6 +64,10 @@ class EvaluateSettings:
         with_centres = self.centres is not None  # a wrong radius is refused here
         for name in self.fail_under:
             _require_least_value(name, with_centres=with_centres)
+        for kind, choice, start in ((self.kind, self.choice, "--"), (self.truth_kind, self.truth_choice, "--truth-")):
+            if choice.is_given and kind == "labels":
+                option = start + ("cell-values" if choice.cell_values else "mask-threshold")
+                raise UsageError("makes a binary mask", where=option, cure=f"leave {start}kind labels out")
         if self.bootstrap < 0:
             raise UsageError(f"{self.bootstrap} draws", where="--bootstrap", cure="give 0 for none, or 1000")
         if self.seed is not None and not self.bootstrap:
@@ -79,6 +87,8 @@ class EvaluateSettings:
         return {
             "kind": self.kind,
             "truth_kind": self.truth_kind,
+            **self.choice.as_json(),
+            **{f"truth_{name}": value for name, value in self.truth_choice.as_json().items()},
             "fail_under": dict(self.fail_under),
             "bootstrap": self.bootstrap,
             "seed": (self.seed or 0) if self.bootstrap else None,
