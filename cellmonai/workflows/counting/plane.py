@@ -20,7 +20,7 @@ from cellmonai.workflows.counting.suspicions import (
     refuse_unclear_values,
     warn_of_cover,
     warn_of_foreground,
-    warn_of_preset_pieces,
+    warn_of_pieces,
 )
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def count_plane(
             check_labels(job, found, settings, reporter)
         else:
             warn_of_foreground(job, found.foreground_px, reporter)
-            warn_of_preset_pieces(job, found, settings.preset, reporter)
+            warn_of_pieces(job.mask.name, found.notes, reporter)  # of a preset: others number no two regions alike
         image = stack.enter_context(_image(job))
         table = measure_objects(found.labels, pixel_size_um=job.pixel_size_um, image=image, channel_names=job.channels)
         if kind == "labels":

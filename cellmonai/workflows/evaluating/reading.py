@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -10,13 +10,13 @@ import numpy as np
 from cellmonai.core.errors import CellmonaiError, UsageError
 from cellmonai.images.find import image_stem
 from cellmonai.images.labels import read_masks
-from cellmonai.instances.find import find_instances
+from cellmonai.instances.find import find_instances, keep_labels
 from cellmonai.instances.settings import InstanceSettings
 from cellmonai.workflows.evaluating.pairs import LABEL_ENDINGS
 from cellmonai.workflows.inferring.record import read_infer_record
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from cellmonai.workflows.evaluating.result import AskedKind, EvaluateSettings
 
 Kind = Literal["binary", "labels"]
+
+_NO_FILTERS = InstanceSettings(min_area_px=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +40,14 @@ class Instances:
     labels : integers, shape (Y, X); 0 is background
     inside : bool, shape (Y, X); the foreground as it was in the file
     removed : how many objects of a mask the area and border filters took away
+    notes : of a label image: how many labels lie in several pieces, as `Found.notes`
     """
 
     plane: str
     labels: NDArray[Any]
     inside: NDArray[np.bool_]
     removed: int
+    notes: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,8 @@ class Side:
         if self.kind == "binary":
             found = find_instances(inside, self.settings)
             return Instances(plane, found.labels, inside, sum(found.removed.values()))
-        return Instances(plane, array.astype(np.uint8) if array.dtype == np.bool_ else array, inside, 0)
+        labels = array.astype(np.uint8) if array.dtype == np.bool_ else array
+        return Instances(plane, labels, inside, 0, keep_labels(labels, _NO_FILTERS).notes)
 
 
 @dataclass(frozen=True, slots=True)
