@@ -123,22 +123,21 @@ class TruthReader:
     def _labels(self, stored: NDArray[np.generic], look: MaskLook, pair: Pair, where: str) -> NDArray[np.int32]:
         if self.kind == "binary":
             if self.asked == "auto" and look.values.odd_value is not None:
-                message = (
-                    f"its only value, {look.values.high}, lies in pieces and is taken for a mask's foreground"
-                )
+                message = f"its only value, {look.values.high}, lies in pieces and is taken for a mask's foreground"
                 self.notes.append(TruthNote("odd_value", message, pair.name))
             return find_instances(stored != 0, _UNFILTERED).labels
         found = keep_labels(stored.astype(np.int32), _UNFILTERED)
         extra = found.notes.get("extra_pieces", 0)
-        if self.asked == "auto" and is_mask_among_labels(look.values, extra):
+        if self.asked == "auto" and is_mask_among_labels(look, extra):
             message = f"one value lies in {extra + 1:,} pieces among label images; each piece is taken for a cell"
             self.notes.append(TruthNote("mixed_kinds", message, pair.name))
             return label_components(stored)
         if self.asked == "auto" and look.values.is_label_like:
             refuse_picture(look.values, found.count, extra, where=where, ways=RECIPE)
         if extra:
-            labels = found.notes["labels_in_pieces"]
-            message = f"{labels:,} label{'s' * (labels != 1)} in pieces; each label is taken for one cell"
+            labels, pieces = found.notes["labels_in_pieces"], found.notes["pieces_of_labels"]
+            lie = "label lies" if labels == 1 else "labels lie"
+            message = f"{labels:,} {lie} in {pieces:,} separate pieces; each label is taken for one cell"
             self.notes.append(TruthNote("extra_pieces", message, pair.name))
         return found.labels
 

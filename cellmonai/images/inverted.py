@@ -38,6 +38,7 @@ class InvertedSource(ImageSource):
             pixel_size_um=source.pixel_size_um,
             levels=source.levels,
             planes=source.planes,
+            z_step_um=source.z_step_um,
             notes=source.notes,
         )
         super().__init__(source.path, facts, source.budget)

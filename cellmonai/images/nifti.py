@@ -58,6 +58,7 @@ def open_nifti(path: Path, budget: Budget, *, axes: str | None) -> ImageSource:
         pixel_size_um=size if axes.startswith("XY") else None,
         levels=(shape[1:],),
         planes=plane_names("".join(c for c in axes), stored),
+        z_step_um=_z_step(image.header) if axes.startswith("XYZ") else None,
     )
     return NiftiSource(path, facts, budget, image, scaled=scaled)
 
@@ -77,6 +78,11 @@ def _pixel_size(header: Any) -> PixelSize | None:  # noqa: ANN401 - nibabel has 
     unit = {"micron": "um"}.get(header.get_xyzt_units()[0], header.get_xyzt_units()[0])
     x, y = (float(value) for value in header.get_zooms()[:2])
     return both(micrometres(y, unit), micrometres(x, unit))
+
+
+def _z_step(header: Any) -> float | None:  # noqa: ANN401 - nibabel has no types
+    unit = header.get_xyzt_units()[0]
+    return micrometres(float(header.get_zooms()[2]), {"micron": "um"}.get(unit, unit))
 
 
 class NiftiSource(ImageSource):

@@ -35,6 +35,7 @@ class OmeImage:
     channels : names, "" where a channel has none
     pixel_size_um : (y, x) or None
     table : (t, z, c) to the number of the directory that holds the plane, for planes in this file
+    z_step_um : from one depth to the next, or None
     """
 
     name: str
@@ -43,6 +44,7 @@ class OmeImage:
     channels: tuple[str, ...]
     pixel_size_um: PixelSize | None
     table: dict[tuple[int, int, int], int]
+    z_step_um: float | None = None
 
 
 def read_ome(text: str, path: Path, *, directories: int) -> tuple[OmeImage, ...]:
@@ -110,6 +112,7 @@ def _image(image: Element, own_uuid: str, path: Path, directories: int) -> OmeIm
         channels=tuple(channel.get("Name") or "" for channel in channels),
         pixel_size_um=both(_physical(pixels, "Y"), _physical(pixels, "X")),
         table=_table(pixels, sizes, own_uuid, path, directories),
+        z_step_um=_physical(pixels, "Z"),
     )
 
 

@@ -67,6 +67,7 @@ def open_ome_zarr(path: Path, budget: Budget, *, axes: str | None) -> ImageSourc
             pixel_size_um=described.pixel_size_um,
             levels=tuple(shape_of(array.shape, letters)[1:] for array in levels),
             planes=planes,
+            z_step_um=described.z_step_um,
             notes=described.notes + notes + _about_missing(first, path),
         )
     for array in levels:

@@ -36,6 +36,7 @@ class OmeZarr:
     channels : names, () where there are none
     pixel_size_um : (y, x) of the first level, or None
     notes : what was left out, in words
+    z_step_um : from one depth to the next, or None
     """
 
     axes: str
@@ -43,6 +44,7 @@ class OmeZarr:
     channels: tuple[str, ...]
     pixel_size_um: PixelSize | None
     notes: tuple[str, ...]
+    z_step_um: float | None = None
 
 
 def read_ome_zarr(folder: Path) -> OmeZarr:
@@ -87,6 +89,7 @@ def read_ome_zarr(folder: Path) -> OmeZarr:
         levels=tuple(_level(folder, dataset) for dataset in datasets),
         channels=_channels(ome.get("omero")),
         pixel_size_um=_pixel_size(axes, units, scale),
+        z_step_um=micrometres(scale[axes.index("Z")], units[axes.index("Z")]) if scale and "Z" in axes else None,
         notes=(f"{others} further multiscale images left out",) if others else (),
     )
 

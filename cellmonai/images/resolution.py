@@ -52,6 +52,14 @@ def micrometres(value: float, unit: str) -> float | None:
     return size if math.isfinite(size) and size > 0 else None
 
 
+def length_um(text: str | None, unit: str) -> float | None:
+    """Give a length that a header writes as text in micrometres, as `micrometres`."""
+    try:
+        return micrometres(float(text or ""), unit)
+    except ValueError:
+        return None
+
+
 def both(y: float | None, x: float | None) -> PixelSize | None:
     """Give (y, x) when both are known."""
     return (y, x) if y is not None and x is not None else None

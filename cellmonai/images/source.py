@@ -40,6 +40,7 @@ class ImageFacts:
     pixel_size_um : (y, x), None where the file does not say
     levels : (Y, X) of each resolution, full size first
     planes : one name per series, time and depth; ("",) when there is only one
+    z_step_um : from one depth to the next, None where the file does not say
     notes : what was left out or chosen, in words, for the run record
     """
 
@@ -51,6 +52,7 @@ class ImageFacts:
     levels: tuple[tuple[int, int], ...]
     planes: tuple[str, ...] = ("",)
     notes: tuple[str, ...] = ()
+    z_step_um: float | None = None
 
 
 class ImageSource(ABC):
@@ -58,7 +60,7 @@ class ImageSource(ABC):
 
     Attributes
     ----------
-    path, stored_axes, shape, channels, dtype, pixel_size_um, levels, planes, notes : as in `ImageFacts`
+    path, stored_axes, shape, channels, dtype, pixel_size_um, levels, planes, notes, z_step_um : as in `ImageFacts`
     axes : always "CYX", what `read` gives
     """
 
@@ -76,6 +78,7 @@ class ImageSource(ABC):
         self.levels = facts.levels
         self.planes = facts.planes
         self.notes = facts.notes
+        self.z_step_um = facts.z_step_um
 
     @cached_property
     def fingerprint(self) -> str:

@@ -74,6 +74,7 @@ def _opened(
         levels=levels,
         planes=layout.names,
         notes=layout.notes + colour.notes,
+        z_step_um=layout.z_step_um,
     )
     return TiffSource(path, facts, budget, tif, layout, colour, children)
 

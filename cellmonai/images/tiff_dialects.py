@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from cellmonai.core.errors import InputError
 from cellmonai.images.axes import plane_names
+from cellmonai.images.resolution import length_um
 from cellmonai.images.tiff_frames import Frame, StoredFrames, TiffLayout
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def ome_layout(images: Sequence[OmeImage], path: Path) -> TiffLayout:
         channels=labels if all(labels) else (),
         pixel_size_um=first.pixel_size_um,
         notes=(f"{left_out} side pictures (label, macro) left out",) if left_out else (),
+        z_step_um=first.z_step_um,
     )
 
 
@@ -75,7 +77,8 @@ def imagej_layout(pages: list[int], description: str, path: Path) -> StoredFrame
     lead = "TZC"
     if prod(sizes) != count:
         lead, sizes = "P", (count,)
-    return StoredFrames(lead, sizes, _frames(pages, count, path), facts.get("unit", "").strip())
+    unit = facts.get("unit", "").strip()
+    return StoredFrames(lead, sizes, _frames(pages, count, path), unit, length_um(facts.get("spacing"), unit))
 
 
 def _number(facts: dict[str, str], key: str) -> int:

@@ -31,6 +31,7 @@ class TiffLayout:
     names : of the planes
     copies : directory of a page to those of its smaller copies, where the file keeps them in its main chain
     unit : of the resolution tags where the description gives it (ImageJ), else None
+    z_step_um : from one depth to the next, None where the description does not say
     """
 
     lead: str
@@ -42,6 +43,7 @@ class TiffLayout:
     pixel_size_um: PixelSize | None = None
     unit: str | None = None
     notes: tuple[str, ...] = ()
+    z_step_um: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +54,4 @@ class StoredFrames:
     sizes: tuple[int, ...]
     frames: list[Frame]
     unit: str | None = None
+    z_step_um: float | None = None

@@ -93,7 +93,7 @@ def _named(stored: StoredFrames, axes: str, page_axes: str, path: Path) -> Store
             cure="name one axis for all pages, or export the image as OME-TIFF",
         )
     check_axes(letters + "YX", len(letters) + 2, path)
-    return StoredFrames(letters, sizes, stored.frames, stored.unit)
+    return StoredFrames(letters, sizes, stored.frames, stored.unit, stored.z_step_um)
 
 
 def _same_size(
@@ -140,4 +140,5 @@ def _grid(stored: StoredFrames, *, levels: tuple[int, ...] = (), notes: tuple[st
         copies={stored.frames[0].directory: levels} if levels else {},
         unit=stored.unit,
         notes=notes,
+        z_step_um=stored.z_step_um,
     )

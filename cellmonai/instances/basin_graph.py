@@ -82,7 +82,7 @@ def find_cells(
     cells that together cover exactly the foreground, each one 8-connected region
     """
     if isinstance(rule, NoSplit):
-        return find_pieces(mask, store, binary=True, strip_rows=strip_rows, threads=threads)
+        return find_pieces(mask, store, strip_rows=strip_rows, threads=threads)
     graph = build_basin_graph(mask, store, rule, landscape=landscape, strip_rows=strip_rows, threads=threads)
     return _in_order(graph, unite_basins(graph.table, graph.edges, rule, columns=mask.shape[1]))
 
@@ -117,36 +117,66 @@ def build_basin_graph(
 
 
 def find_pieces(
-    values: Rows,
-    store: StripStore,
-    *,
-    binary: bool,
-    diagonal: bool = True,
-    strip_rows: int | None = None,
-    threads: int = 1,
+    mask: Rows, store: StripStore, *, diagonal: bool = True, strip_rows: int | None = None, threads: int = 1
 ) -> Cells:
-    """Take the connected regions of equal nonzero value.
+    """Take the connected regions of what is not 0.
 
     Parameters
     ----------
-    values : (Y, X), bool or integer below 2³¹
+    mask : (Y, X), bool or integer
     store : takes the numbered strips
-    binary : all that is not 0 counts as one value
     diagonal : join pixels across a corner
     strip_rows, threads : as for `find_cells`
     """
-    joiner = ComponentJoiner(values.shape[1], diagonal=diagonal)
+    graph, _ = _pieces(mask, store, binary=True, diagonal=diagonal, strip_rows=strip_rows, threads=threads)
+    return _in_order(graph, np.arange(graph.table.shape[0]))
 
-    def work(window: StripWindow) -> StripRegions:
-        pixels = window.strip != 0 if binary else window.strip
-        return strip_components(np.ascontiguousarray(pixels, np.int32), window.top, diagonal=diagonal)
+
+def find_labels(
+    ids: Rows, store: StripStore, *, strip_rows: int | None = None, threads: int = 1
+) -> tuple[Cells, NDArray[np.int64]]:
+    """Take all pixels of one id as one cell, also where they lie apart.
+
+    Parameters
+    ----------
+    ids : (Y, X), integer below 2³¹, 0 is background
+    store : takes the numbered strips
+    strip_rows, threads : as for `find_cells`
+
+    Returns
+    -------
+    one cell per id, and in how many 8-connected pieces each lies, int64, shape (N,)
+    """
+    graph, id_of = _pieces(ids, store, binary=False, diagonal=True, strip_rows=strip_rows, threads=threads)
+    _, first, which = np.unique(id_of, return_index=True, return_inverse=True)
+    root = first[which]  # pieces are in raster order, so the first one of an id has its first pixel
+    pieces = np.bincount(root)
+    return _in_order(graph, root), pieces[pieces > 0]
+
+
+def _pieces(
+    values: Rows, store: StripStore, *, binary: bool, diagonal: bool, strip_rows: int | None, threads: int
+) -> tuple[RegionGraph, NDArray[np.int64]]:
+    """Find the connected regions of equal nonzero value, and the value of each; `binary` takes all values for one."""
+    joiner = ComponentJoiner(values.shape[1], diagonal=diagonal)
+    value_of_number: list[NDArray[np.int64]] = []
+
+    def work(window: StripWindow) -> tuple[StripRegions, NDArray[np.int64]]:
+        pixels = np.ascontiguousarray(window.strip != 0 if binary else window.strip, np.int32)
+        strip = strip_components(pixels, window.top, diagonal=diagonal)
+        first = strip.table[:, FIRST_PIXEL] - window.top * window.columns
+        return strip, pixels.reshape(-1)[first].astype(np.int64)
 
     rows = strip_rows or _strip_rows(values.shape[1])
-    for strip in ordered_map(work, strip_windows(values, reach=0, strip_rows=rows), threads=threads):
+    for strip, numbers in ordered_map(work, strip_windows(values, reach=0, strip_rows=rows), threads=threads):
         joiner.add(strip)
         store.add(strip.ids)
+        value_of_number.append(numbers)
     graph = joiner.finish()
-    return _in_order(graph, np.arange(graph.table.shape[0]))
+    value_of = np.zeros(graph.table.shape[0], np.int64)
+    for regions, numbers in zip(graph.region_of, value_of_number, strict=True):
+        value_of[regions] = numbers
+    return graph, value_of
 
 
 def strip_components(values: NDArray[np.int32], top: int, *, diagonal: bool) -> StripRegions:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from cellmonai.core.errors import InputError
 from cellmonai.images.labels import LARGEST_LABEL
 from cellmonai.images.rows import ArrayRows
-from cellmonai.instances.basin_graph import Cells, find_cells, find_pieces, paint_strip
+from cellmonai.instances.basin_graph import Cells, find_cells, find_labels, paint_strip
 from cellmonai.instances.clean import clean_rows
 from cellmonai.instances.filters import choose_cells, count_at_border_rules
 from cellmonai.instances.rules import AUTO, LearnedRule, MarkerRule, NoSplit, Rule
@@ -65,7 +65,9 @@ class Found:
     ----------
     labels : int32, shape (Y, X); 0 is background, objects are 1..N, numbered by their first pixel in raster order
     removed : how many objects fell to `min_area`, `max_area` and `border`; each counts once, under the first of them
-    notes : other counts worth telling: `extra_pieces`, how many objects more than ids a label image held
+    notes : what is worth telling of a label image, only where it is not 0: `extra_pieces`, how many 8-connected pieces
+        more than ids it held before the filters; `labels_in_pieces`, how many of the objects lie in several pieces, and
+        `pieces_of_labels`, how many pieces these have together
     """
 
     labels: NDArray[np.int32]
@@ -97,7 +99,7 @@ class FoundRows:
         store: StripStore,
         settings: InstanceSettings,
         *,
-        notes: Mapping[str, int] | None = None,
+        pieces: NDArray[np.int64] | None = None,
     ) -> None:
         kept, removed = choose_cells(cells, settings)
         # objects keep their order, so the new numbers are again in order of first pixels and have no gaps
@@ -105,7 +107,7 @@ class FoundRows:
         self.shape = cells.shape
         self.count = int(kept.sum())
         self.removed: Mapping[str, int] = removed
-        self.notes: Mapping[str, int] = notes or {}
+        self.notes: Mapping[str, int] = {} if pieces is None else _notes_of(pieces, kept)
         self.at_border_rule: Mapping[str, int] = count_at_border_rules(cells, settings)
         self.foreground_px = cells.foreground_px
         self._label_of = [number[cell_of] for cell_of in cells.cell_of]
@@ -193,19 +195,17 @@ def keep_in_rows(
 
     Returns
     -------
-    the objects; an id that lies in several 8-connected pieces gives one object per piece, and `notes["extra_pieces"]`
-    tells how many objects more than ids there were before the filters
+    the objects, one per id; one that lies in several pieces, as a cell does that another one crosses, is one object,
+    and `notes` tells how many such there are
 
     Raises
     ------
     InputError
         The ids are not whole numbers, or one is negative or above 2³¹ - 1.
     """
-    ids = _Ids(labels)
     store = StripStore(labels.shape[1], folder=spill, in_memory_bytes=in_memory_bytes)
-    cells = find_pieces(ids, store, binary=False, strip_rows=strip_rows, threads=threads)
-    extra = cells.table.shape[0] - ids.distinct
-    return FoundRows(cells, store, settings, notes={"extra_pieces": extra} if extra else {})
+    cells, pieces = find_labels(_Ids(labels), store, strip_rows=strip_rows, threads=threads)
+    return FoundRows(cells, store, settings, pieces=pieces)
 
 
 def find_instances(
@@ -239,18 +239,23 @@ def _in_memory(found: FoundRows) -> Found:
         return Found(found.rows(0, found.shape[0]), found.removed, found.notes)
 
 
+def _notes_of(pieces: NDArray[np.int64], kept: NDArray[np.bool_]) -> dict[str, int]:
+    """Give the notes on ids in pieces; of those that the filters removed, only `extra_pieces` tells."""
+    apart = pieces[kept & (pieces > 1)]
+    notes = {
+        "extra_pieces": int(pieces.sum()) - pieces.size,
+        "labels_in_pieces": apart.size,
+        "pieces_of_labels": int(apart.sum()),
+    }
+    return {name: number for name, number in notes.items() if number}
+
+
 class _Ids:
-    """A label image that is checked, and whose distinct ids are counted, while its rows go by once."""
+    """A label image that is checked while its rows go by."""
 
     def __init__(self, labels: Rows) -> None:
         self.labels = labels
         self.shape = labels.shape
-        self._seen: NDArray[Any] = np.zeros(0, np.int64)
-
-    @property
-    def distinct(self) -> int:
-        """How many ids there were, without the background."""
-        return int((self._seen != 0).sum())
 
     def rows(self, top: int, bottom: int) -> NDArray[np.integer]:
         """Give rows of ids.
@@ -270,12 +275,4 @@ class _Ids:
                 )
             if (high := rows.max()) > LARGEST_LABEL:
                 raise InputError(f"the label image holds the id {high}, expected at most {LARGEST_LABEL}")
-            self._seen = np.union1d(self._seen, _distinct(rows).astype(np.int64))
         return rows
-
-
-def _distinct(rows: NDArray[np.integer]) -> NDArray[np.integer]:
-    """Give the distinct values; most pixels equal their left neighbour, and need no sorting."""
-    starts = np.ones(rows.shape, np.bool_)
-    np.not_equal(rows[:, 1:], rows[:, :-1], out=starts[:, 1:])
-    return np.unique(rows[starts])

@@ -198,16 +198,19 @@ def _refuse_classes(look: MaskLook, distinct: Sequence[int], where: str, ways: W
         )
 
 
-def is_mask_among_labels(values: MaskValues, extra: int) -> bool:
+def is_mask_among_labels(look: MaskLook, extra: int) -> bool:
     """Return whether a file read as a label image is a binary mask: its only value lies in more pieces than a cell.
 
     Parameters
     ----------
-    values : of the plane
+    look : what the plane shows
     extra : pieces beyond one for each value
     """
-    if values.is_label_like or values.low != 0 or values.odd_value is not None:
+    values = look.values
+    if values.is_label_like or values.low != 0:
         return False
+    if values.odd_value is not None:
+        return any(piece.is_scattered for piece in look.pieces)
     return extra > (0 if values.high != 1 else _MOST_EXTRA_PIECES)
 
 

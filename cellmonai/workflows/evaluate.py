@@ -63,7 +63,8 @@ def evaluate(
 
     Notes
     -----
-    Every value of a label image is one instance, also where it lies in several pieces; nothing of it is filtered.
+    Every value of a label image is one instance, also where it lies in several pieces; nothing of it is filtered. Each
+    plane of a stack is compared by itself, also where labels run through several planes.
     """
     settings, reporter = settings or EvaluateSettings(), reporter or Silent()
     record = RunRecord("evaluate", settings.as_json())
@@ -115,7 +116,7 @@ def _evaluate_all(
         for case in cases:
             wish.check("run the same command again")
             try:
-                images += evaluate_case(case, sides, centres)
+                images += evaluate_case(case, sides, centres, reporter)
             except CellmonaiError as error:
                 reason = error.sentence.rstrip(".")
                 reporter.warn("failed", reason, case.name)

@@ -127,14 +127,6 @@ def test_own_labels_are_kept_and_renumbered() -> None:
     assert found.notes == {}
 
 
-def test_an_id_in_pieces_gives_an_object_per_piece_and_a_note() -> None:
-    labels = np.zeros((30, 40), np.int64)
-    labels[2:8, 2:8] = labels[2:8, 20:30] = labels[20:28, 4:12] = 5
-    found = keep_labels(labels, InstanceSettings())
-    assert found.count == 3
-    assert found.notes == {"extra_pieces": 2}
-
-
 def test_filters_apply_to_label_images_too() -> None:
     labels = paint(FIELD, SHAPE)
     found = keep_labels(labels, InstanceSettings(max_area_px=300, border="exclude"))

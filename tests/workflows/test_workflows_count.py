@@ -142,15 +142,27 @@ def test_a_photograph_is_no_label_image(tmp_path: Path) -> None:
     save(tmp_path / "masks" / "a.tif", noise)
     with pytest.raises(InputError, match="looks like a picture"):
         run(tmp_path)
-    assert run(tmp_path, kind="labels", min_area="1px").total > 1000
+    assert run(tmp_path, kind="labels", min_area="1px").total == 254
 
 
-def test_labels_in_several_pieces_are_counted_as_pieces_and_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("options", "total", "words"),
+    [
+        ({}, 2, "1 label lies in 2 separate pieces; each label is counted as one cell"),
+        ({"kind": "labels", "min_area": "300px"}, 1, "1 label lies in 2 separate pieces"),
+        ({"max_area": "300px"}, 1, None),
+    ],
+    ids=["default", "the others are too small", "itself too large"],
+)
+def test_a_label_in_several_pieces_is_one_cell_and_told(
+    tmp_path: Path, options: dict[str, str], total: int, words: str | None
+) -> None:
     labels = discs((20, 20), (60, 60)).astype(np.uint8) * 4 + discs((20, 100)).astype(np.uint8)
     save(tmp_path / "masks" / "a.tif", labels)
     reporter = Silent()
-    assert run(tmp_path, reporter=reporter).total == 3
-    assert [warning.code for warning in reporter.warnings] == ["extra_pieces"]
+    assert run(tmp_path, reporter=reporter, **options).total == total
+    assert [warning.code for warning in reporter.warnings] == (["extra_pieces"] if words else [])
+    assert words is None or words in reporter.warnings[0].message
 
 
 def test_labels_that_fill_their_type_are_suspected(tmp_path: Path) -> None:

@@ -150,6 +150,28 @@ def test_an_instance_in_two_pieces_is_one(tmp_path: Path) -> None:
     assert compare(save(tmp_path / "p", a=torn), save(tmp_path / "t", a=torn)).totals["true_count"] == 2
 
 
+@pytest.mark.parametrize(
+    ("crossed", "cells"),
+    [
+        pytest.param(paint([Disc(24, 10, 6), Disc(24, 44, 6)], SHAPE) > 0, 2, id="a cell at both sides of another"),
+        pytest.param(paint([Disc(10, 10, 6), Disc(38, 44, 6), Disc(10, 50, 4)], SHAPE) > 0, 2, id="three pieces"),
+    ],
+)
+def test_labels_in_pieces_count_as_in_count_and_are_told(
+    tmp_path: Path, crossed: NDArray[np.bool_], cells: int
+) -> None:
+    labels = np.where(crossed, 1, 0)
+    labels[:, 26:32] = 2
+    truth = save(tmp_path / "truth", a=labels)
+    reporter = Silent()
+    result = evaluate(truth, truth, settings=EvaluateSettings(), reporter=reporter)
+    (image,) = (image.as_json() for image in result.images)
+    assert (image["true_count"], image["predicted_count"], image["tp_50"]) == (cells, cells, cells)
+    assert [warning.code for warning in reporter.warnings] == ["extra_pieces"] * 2
+    assert all("1 label lies in" in warning.message for warning in reporter.warnings)
+    assert count([truth], settings=CountSettings(output=tmp_path / "counts", report=False)).total == cells
+
+
 def test_every_plane_is_an_image(tmp_path: Path) -> None:
     for folder, last in (("p", without(THREE, 1)), ("t", THREE)):
         (tmp_path / folder).mkdir()

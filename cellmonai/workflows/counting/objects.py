@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cellmonai.images.rows import ArrayRows
 from cellmonai.instances.find import find_in_rows, foreground, keep_in_rows
+from cellmonai.instances.mask_kind import is_mask_among_labels
 from cellmonai.instances.strip_store import IN_MEMORY_BYTES
 from cellmonai.workflows.counting.landscape import rows_of_map
 
@@ -66,6 +68,10 @@ def objects_of(
     elif plan.kind == "labels":
         labels = _label_rows(rows, job)
         found = keep_in_rows(labels, how, spill=settings.output, threads=threads, in_memory_bytes=kept_bytes)
+        if settings.kind == "auto" and is_mask_among_labels(job.look, found.notes.get("extra_pieces", 0)):
+            found.close()
+            pieces = replace(how, split="none", opening=0, closing=0, fill_holes=False)
+            found = find_in_rows(labels, pieces, spill=settings.output, threads=threads, in_memory_bytes=kept_bytes)
     else:
         inside = _inside(job, rows, settings)
         found = find_in_rows(

@@ -8,6 +8,8 @@ from cellmonai.instances.mask_kind import refuse_picture, refuse_unclear
 from cellmonai.report.words import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -65,18 +67,8 @@ def warn_of_foreground(job: PlaneJob, foreground_px: int, reporter: Reporter) ->
         reporter.warn("mostly_foreground", f"{share:.0f} % is foreground; is the mask inverted?", job.mask.name)
 
 
-def warn_of_preset_pieces(job: PlaneJob, found: FoundRows, preset: str | None, reporter: Reporter) -> None:
-    """Warn where a published system gave one number to several regions, each of which is counted here."""
-    if preset is not None and (extra := found.notes.get("extra_pieces", 0)):
-        reporter.warn(
-            "preset_pieces",
-            f"{preset} itself counts {extra:,} fewer before the filters: it gives one number to regions that lie apart",
-            job.mask.name,
-        )
-
-
 def check_labels(job: PlaneJob, found: FoundRows, settings: CountSettings, reporter: Reporter) -> None:
-    """Refuse a photograph taken for a label image; warn of labels lost on saving and of masks among label images.
+    """Refuse a photograph taken for a label image; warn of labels lost on saving or in pieces, and of masks among them.
 
     Raises
     ------
@@ -84,7 +76,7 @@ def check_labels(job: PlaneJob, found: FoundRows, settings: CountSettings, repor
         Many pieces per label, or hardly any background and pieces of a few pixels.
     """
     extra = found.notes.get("extra_pieces", 0)
-    labels = found.count + sum(found.removed.values()) - extra
+    labels = found.count + sum(found.removed.values())
     has_one_value = job.values.low == 0 and not job.values.is_label_like
     if settings.kind == "auto" and not has_one_value:
         refuse_picture(job.values, labels, extra, where=str(job.mask.path))
@@ -94,8 +86,8 @@ def check_labels(job: PlaneJob, found: FoundRows, settings: CountSettings, repor
     if is_full and extra:
         reporter.warn(
             "labels_wrapped",
-            f"all {labels} labels of {job.dtype} are used and {extra} pieces lie apart from their label: the numbers "
-            "ran over and began anew. Each piece is counted, but cells numbered 0, or beside one of equal number, are "
+            f"all {labels:,} labels of {job.dtype} are used and lie in {labels + extra:,} pieces: the numbers ran over "
+            "and began anew, so that cells share a number. Each number is counted as one cell, and the others are "
             "lost; save the labels as 32-bit TIFF",
             name,
         )
@@ -106,16 +98,29 @@ def check_labels(job: PlaneJob, found: FoundRows, settings: CountSettings, repor
             "the labels as 32-bit TIFF",
             name,
         )
-    elif extra:
+    elif has_one_value and labels > 1:
         reporter.warn(
-            "extra_pieces",
-            f"{labels} label{'s lie' if labels != 1 else ' lies'} in {labels + extra} separate pieces; each piece is "
-            "counted as a cell",
+            "mixed_kinds",
+            f"one value lies in {labels:,} pieces, as in a binary mask, and other inputs are label images: each piece "
+            "is counted as a cell and none is split; count binary masks and label images separately",
             name,
         )
+    else:
+        warn_of_pieces(name, found.notes, reporter)
     if job.values.high > labels:
         reporter.note(
             f"{name}: {counted(labels, 'label')} with gaps up to {job.values.high:,}; cells are numbered anew"
+        )
+
+
+def warn_of_pieces(name: str, notes: Mapping[str, int], reporter: Reporter) -> None:
+    """Warn of counted labels that lie in several pieces: they may be several cells."""
+    if in_pieces := notes.get("labels_in_pieces", 0):
+        reporter.warn(
+            "extra_pieces",
+            f"{in_pieces:,} label{'s lie' if in_pieces != 1 else ' lies'} in {notes['pieces_of_labels']:,} separate "
+            "pieces; each label is counted as one cell",
+            name,
         )
 
 

@@ -14,12 +14,13 @@ from cellmonai.report.evaluation import EvaluatedImage
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from cellmonai.core.progress import Reporter
     from cellmonai.workflows.evaluating.centres import CentreRadius
     from cellmonai.workflows.evaluating.pairs import Case
     from cellmonai.workflows.evaluating.reading import Instances, Sides
 
 
-def evaluate_case(case: Case, sides: Sides, centres: CentreRadius | None = None) -> list[EvaluatedImage]:
+def evaluate_case(case: Case, sides: Sides, centres: CentreRadius | None, reporter: Reporter) -> list[EvaluatedImage]:
     """Compare every plane of one image.
 
     Parameters
@@ -27,6 +28,7 @@ def evaluate_case(case: Case, sides: Sides, centres: CentreRadius | None = None)
     case : the files of the image
     sides : how predictions and truth become instances
     centres : match centres too, in this way; a count has none
+    reporter : told of labels that lie in several pieces
 
     Raises
     ------
@@ -34,9 +36,11 @@ def evaluate_case(case: Case, sides: Sides, centres: CentreRadius | None = None)
         A file cannot be read, or the two sides differ in size or planes.
     """
     predicted = sides.found.read(case.prediction)
+    _tell_pieces(case, "predictions", predicted, reporter)
     if sides.true is None or case.truth is None:
         return _compare_counts(case, predicted)
     true = sides.true.read(case.truth)
+    _tell_pieces(case, "truth", true, reporter)
     if len(true) != len(predicted):
         raise InputError(
             f"the prediction has {len(predicted)} planes, the truth {len(true)}",
@@ -45,6 +49,20 @@ def evaluate_case(case: Case, sides: Sides, centres: CentreRadius | None = None)
         )
     dots = sides.true.are_dots
     return [_compare(case, *pair, centres, true_is_dots=dots) for pair in zip(true, predicted, strict=True)]
+
+
+def _tell_pieces(case: Case, side: str, planes: Sequence[Instances], reporter: Reporter) -> None:
+    """Warn of labels that lie in several pieces: they may be several cells."""
+    labels, pieces = (
+        sum(plane.notes.get(name, 0) for plane in planes) for name in ("labels_in_pieces", "pieces_of_labels")
+    )
+    if labels:
+        lie = "label lies" if labels == 1 else "labels lie"
+        reporter.warn(
+            "extra_pieces",
+            f"{side}: {labels:,} {lie} in {pieces:,} separate pieces; each label is one cell",
+            case.name,
+        )
 
 
 def _compare(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from cellmonai.images.find import image_stem
 from cellmonai.images.labels import AS_STORED, ValueChoice, read_masks
 from cellmonai.images.rows import ArrayRows
 from cellmonai.instances.components import label_components
-from cellmonai.instances.find import find_instances
+from cellmonai.instances.find import find_instances, keep_labels
 from cellmonai.instances.mask_kind import (
     COMMAND,
     TRUTH,
@@ -29,7 +29,7 @@ from cellmonai.instances.settings import InstanceSettings
 from cellmonai.workflows.inferring.record import read_infer_record
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from cellmonai.instances.mask_kind import AskedKind, Kind, MaskLook
     from cellmonai.workflows.evaluating.pairs import Case
     from cellmonai.workflows.evaluating.result import EvaluateSettings
+
+_NO_FILTERS = InstanceSettings(min_area_px=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +52,14 @@ class Instances:
     labels : integers, shape (Y, X); 0 is background
     inside : bool, shape (Y, X); the foreground as it was in the file
     removed : how many objects of a mask the area and border filters took away
+    notes : of a label image: how many labels lie in several pieces, as `Found.notes`
     """
 
     plane: str
     labels: NDArray[Any]
     inside: NDArray[np.bool_]
     removed: int
+    notes: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +103,13 @@ class Side:
             found = find_instances(inside, self.settings)
             return Instances(plane, found.labels, inside, sum(found.removed.values()))
         labels = array.astype(np.uint8) if array.dtype == np.bool_ else array
-        pieces = label_components(labels)
-        count = len(np.unique(labels[labels != 0]))
-        extra = int(pieces.max(initial=0)) - count
-        if self.asked == "auto" and is_mask_among_labels(look.values, extra):
-            return Instances(plane, pieces, inside, 0)
+        notes = keep_labels(labels, _NO_FILTERS).notes
+        extra = notes.get("extra_pieces", 0)
+        if self.asked == "auto" and is_mask_among_labels(look, extra):
+            return Instances(plane, label_components(labels), inside, 0)
         if self.asked == "auto" and look.values.is_label_like:
-            refuse_picture(look.values, count, extra, where=str(path), ways=self.ways)
-        return Instances(plane, labels, inside, 0)
+            refuse_picture(look.values, len(np.unique(labels[labels != 0])), extra, where=str(path), ways=self.ways)
+        return Instances(plane, labels, inside, 0, notes)
 
 
 @dataclass(frozen=True, slots=True)
