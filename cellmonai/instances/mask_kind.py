@@ -173,7 +173,8 @@ def _refuse_classes(look: MaskLook, distinct: Sequence[int], where: str, ways: W
     shown = ", ".join(map(str, distinct[:_MOST_NAMED])) + (" …" if len(distinct) > _MOST_NAMED else "")
     name = ways.cell_values.format(scattered[0].value if scattered else cells[0])
     cure = f"name the values of cells, for example {name}, or say {ways.labels} if each value is one cell"
-    if scattered and 2 * len(scattered) >= len(cells):
+    many = [piece for piece in scattered if piece.substantial >= _MANY_PIECES]
+    if (many and 2 * len(many) >= len(cells)) or len(scattered) == len(cells):
         of = ", ".join(f"{piece.value} in {piece.pieces:,}" for piece in scattered[:_MOST_NAMED])
         raise InputError(
             f"its values are {shown}, and they lie in many pieces ({of}), as classes do and cells do not",
