@@ -14,9 +14,16 @@ from cellmonai.core.interrupts import stop_wish
 from cellmonai.core.memory import peak_memory_bytes
 from cellmonai.core.progress import Reporter, Silent
 from cellmonai.core.record import RunRecord
+from cellmonai.images.block_files import clear
 from cellmonai.images.block_store import is_unfinished
 from cellmonai.images.find import find_images
-from cellmonai.workflows.inferring.failures import amount, nothing_worked, refuse_output_among, refuse_outputs
+from cellmonai.workflows.inferring.failures import (
+    amount,
+    nothing_worked,
+    output_names,
+    refuse_output_among,
+    refuse_outputs,
+)
 from cellmonai.workflows.inferring.finished import FinishedPlanes, finished_before
 from cellmonai.workflows.inferring.image import ImageDone
 from cellmonai.workflows.inferring.jobs import IMAGE_FAILURES, survey
@@ -103,8 +110,9 @@ def _infer_share(seen: Survey, telling: Telling) -> InferResult:
     if not seen.jobs:
         raise nothing_worked(seen.failures)
     before = finished_before(share.journal)
-    new = [job for job in seen.jobs if (str(job.path), job.plane) not in before]
-    refuse_outputs([job for job in new if not is_unfinished(work_folder(job, settings))], share, settings)
+    new = [job for job in seen.jobs if (str(job.path), job.plane) not in before.planes]
+    new = [job for job in new if not is_unfinished(work_folder(job, settings))]
+    refuse_outputs(new, share, settings, claimed=before.claimed)
     jobs = finder.prepare(seen, reporter)
     before_bytes = peak_memory_bytes()
     with share.lock() as is_alone, _finished(finder, share, settings) as finished:
@@ -112,6 +120,7 @@ def _infer_share(seen: Survey, telling: Telling) -> InferResult:
             remove_orphans(settings.output)
         if settings.overwrite:  # an old record must not describe a folder that is being rewritten
             share.withdraw()
+        finished.claim(name for job in jobs for name in output_names(job, settings))
         done = _find_all(jobs, seen.failures, finder, finished, settings, reporter)
         if not done:
             raise nothing_worked(seen.failures)
@@ -139,7 +148,7 @@ def _finished(finder: Finder, share: Share, settings: InferSettings) -> Iterator
     try:
         yield finished
     finally:
-        finished.close()
+        finished.close(settings.output)
 
 
 def _choose_finder(settings: InferSettings) -> Finder:
@@ -178,10 +187,14 @@ def _find(
     """Do one plane, or tell why it cannot be done; what concerns all of them is raised."""
     mine, folder = pace.begin(job), settings.output
     try:
+        work = work_folder(job, settings)
         found = finished.done(job, folder, overwrite=settings.overwrite)
         if found is None:
+            if not is_unfinished(work):  # what has a name already is done again, and else it belongs to the blocks
+                finished.clear(output_names(job, settings), folder)
             found = finder.find(job, mine.advance)
             finished.add(found, folder)
+        clear(work)  # only now: a kill before would have lost what a plane of any size took
     except IMAGE_FAILURES as error:
         for each in (error, error.__cause__, error.__context__):
             if each is not None:  # it is kept to be told, and would keep pixels and maps with it
