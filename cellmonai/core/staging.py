@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import shutil
+from contextlib import contextmanager
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from cellmonai.core.files import make_folder, not_writable, remove_any, remove_o
 from cellmonai.core.journal import AGAIN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
 NAME = ".cellmonai.new"
@@ -121,9 +121,38 @@ class Staging:
             raise not_writable(self.folder, error, cure=AGAIN) from error
 
 
+@contextmanager
+def staged(
+    output: Path, what: Mapping[str, Any], *, refuse: Callable[[], None]
+) -> Iterator[tuple[Staging, Mapping[str, Any] | None]]:
+    """Give the staging folder of a run that writes everything at its end, and the facts of `Staging.open`.
+
+    What the block leaves in the folder goes, unless results are on their way from there.
+
+    Parameters
+    ----------
+    output, what : as for `Staging`
+    refuse : raises where older results are in the way; called unless they are those of this very run
+    """
+    staging = Staging(output, what)
+    facts = staging.open()
+    try:
+        if facts is None:
+            refuse()
+        yield staging, facts
+    finally:
+        if not is_half_placed(output):
+            staging.discard()
+
+
 def staging_folder(output: Path) -> Path:
     """Give the folder in which a run writes before its results get their names."""
     return output / NAME
+
+
+def is_half_placed(output: Path) -> bool:
+    """Tell whether a run was stopped while its results got their names, or is at it now."""
+    return os.path.lexists(staging_folder(output) / RECORD)
 
 
 def refuse_half_placed(folder: Path) -> None:
@@ -134,7 +163,7 @@ def refuse_half_placed(folder: Path) -> None:
     InputError
         A run was stopped while it put its results in place, or is at it now.
     """
-    if os.path.lexists(staging_folder(folder) / RECORD):
+    if is_half_placed(folder):
         raise InputError(
             "a run was stopped while it put its results in place, so that older and newer ones may be mixed",
             where=str(folder),
@@ -229,4 +258,4 @@ def remove_if_idle(output: Path) -> None:
     """Remove a staging folder in which nothing lies, as a run leaves it that ended before it made anything."""
     folder = staging_folder(output)
     if folder.is_dir() and not folder.is_symlink() and not any(folder.iterdir()):
-        shutil.rmtree(folder)
+        remove_any(folder)

@@ -24,12 +24,13 @@ from cellmonai.workflows.inferring.failures import (
     refuse_output_among,
     refuse_outputs,
 )
-from cellmonai.workflows.inferring.finished import FinishedPlanes, finished_before
+from cellmonai.workflows.inferring.finished import FinishedPlanes, decisive_settings, finished_before
 from cellmonai.workflows.inferring.image import ImageDone
 from cellmonai.workflows.inferring.jobs import IMAGE_FAILURES, survey
 from cellmonai.workflows.inferring.network import NetworkFinder
 from cellmonai.workflows.inferring.pace import AGAIN, Pace
 from cellmonai.workflows.inferring.plane import work_folder
+from cellmonai.workflows.inferring.replacing import beside, end_what_was_begun, place, replaces
 from cellmonai.workflows.inferring.result import HOW, InferResult, Telling, tell_memory
 from cellmonai.workflows.inferring.settings import InferSettings
 from cellmonai.workflows.inferring.shards import Share
@@ -43,12 +44,6 @@ if TYPE_CHECKING:
     from cellmonai.workflows.inferring.jobs import ImageJob, Survey
 
 
-_NO_RESULT = (
-    *("model", "output", "memory", "device", "precision", "engine", "stitch"),
-    *("workers", "scheduler", "shard"),
-)
-"""Settings that change no result, or only through what was chosen by them, which is told beside them."""
-
 __all__ = ["InferResult", "infer"]
 
 
@@ -58,7 +53,7 @@ def infer(
     """Find the cells of images of any size; writes masks, probability maps and a run record.
 
     A run that was killed goes on with the same command: finished planes are kept, and of planes of any size the blocks
-    that were finished.
+    that were finished. Where older results are overwritten, the new ones lie beside them until all of them are there.
 
     Parameters
     ----------
@@ -83,13 +78,18 @@ def infer(
     record = RunRecord("infer", settings.as_json())
     paths = find_images(images)
     refuse_output_among(paths, settings.output)
+    end_what_was_begun(settings)
     finder = _choose_finder(settings)
     reporter.note(finder.sentence)
     share = Share.asked(settings)
     mine = share.of_images(paths)
     seen = survey(paths, finder.wants, settings, mine=mine)
+    inputs = tuple(str(path) for path in images)
+    if mine and seen.jobs and replaces(seen, share, finder, settings):
+        finder.close()
+        return _infer_beside(seen, inputs, settings, record, reporter)
     with closing(finder):
-        telling = Telling(tuple(str(path) for path in images), share, finder, settings, record, reporter)
+        telling = Telling(inputs, share, finder, settings, record, reporter, final=settings.output)
         try:
             if mine:
                 return _infer_share(seen, telling)
@@ -102,6 +102,17 @@ def infer(
                     telling.end_without_images(seen.failures)
             raise
         return telling.end_without_images(seen.failures)
+
+
+def _infer_beside(
+    seen: Survey, inputs: tuple[str, ...], settings: InferSettings, record: RunRecord, reporter: Reporter
+) -> InferResult:
+    """Do every image beside older results, and replace these when all are done."""
+    with beside(settings) as inner, closing(_choose_finder(inner)) as finder:
+        telling = Telling(inputs, Share.asked(inner), finder, inner, record, reporter, final=settings.output)
+        result = _infer_share(seen, telling)
+        place(result, seen.jobs, Share.asked(settings), inner)
+        return result
 
 
 def _infer_share(seen: Survey, telling: Telling) -> InferResult:
@@ -127,7 +138,8 @@ def _infer_share(seen: Survey, telling: Telling) -> InferResult:
         _warn(done, seen.failures, finder, reporter)
         tell_memory(before_bytes, finder, reporter)
         result = telling.end(done, seen.failures, finder.facts())
-        finished.end()
+        if telling.final == share.folder:  # else it is needed until results have their names
+            finished.end()
         share.join(reporter, overwrite=settings.overwrite)
     return result
 
@@ -141,7 +153,7 @@ def _finished(finder: Finder, share: Share, settings: InferSettings) -> Iterator
         "run": finder.as_record(),
         "engine": {key: facts[key] for key in HOW},
         **({"int8_network": calibration["network_sha256"]} if calibration else {}),
-        "settings": {key: value for key, value in settings.as_json().items() if key not in _NO_RESULT},
+        "settings": decisive_settings(settings),
         "cellmonai": version("cellmonai"),
     }
     finished = FinishedPlanes.open(share.journal, header, overwrite=settings.overwrite)

@@ -86,7 +86,6 @@ def count_all(
         reporter.stage("counting", len(plan.planes)) as stage,
     ):
         for tried in _tried(plan, kept):
-            plan.wish.check(STOPPED)
             tried.said.repeat_to(reporter)
             if tried.counted is not None:
                 row = tried.counted.count
@@ -97,8 +96,8 @@ def count_all(
             elif tried.failure is not None:
                 done.failures.setdefault(tried.job.mask.name, tried.failure)
             stage.advance(note=tried.job.stem)
+            plan.wish.check(STOPPED)
         kept.commit()
-        plan.wish.check(STOPPED)
         if not done.planes:
             raise nothing_worked(done.failures, missing, reporter)
     return done

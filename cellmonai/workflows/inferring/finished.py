@@ -17,8 +17,21 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cellmonai.workflows.inferring.jobs import ImageJob
+    from cellmonai.workflows.inferring.settings import InferSettings
 
 _DONE_FIELDS = tuple(one.name for one in fields(ImageDone) if one.name != "job")
+
+
+_NO_RESULT = (
+    *("model", "output", "memory", "device", "precision", "engine", "stitch"),
+    *("workers", "scheduler", "shard"),
+)
+"""Settings that change no result, or only through what was chosen by them, which is told beside them."""
+
+
+def decisive_settings(settings: InferSettings) -> dict[str, Any]:
+    """Give the settings that results depend on, as a journal holds them."""
+    return {key: value for key, value in settings.as_json().items() if key not in _NO_RESULT}
 
 
 @dataclass(frozen=True, slots=True)
