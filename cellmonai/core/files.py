@@ -185,6 +185,27 @@ def sync_folder(folder: Path) -> None:
             sync(folder)
 
 
+def remove_any(path: Path) -> None:
+    """Remove a file, a link, or a folder with all that is in it; nothing where there is none.
+
+    Raises
+    ------
+    OutputError
+        It cannot be removed.
+    """
+    try:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"it is of an earlier run and cannot be removed ({error.strerror or error})",
+            where=str(path),
+            cure="remove it, or choose another --output",
+        ) from error
+
+
 def _discard(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)

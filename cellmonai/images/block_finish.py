@@ -1,4 +1,4 @@
-"""From blocks to results: the mask is made, then maps and mask get their final names, then the folder goes.
+"""From blocks to results: the mask is made, then maps and mask get their final names.
 
 Every step can be the last one before a kill; the next call goes on from what it finds.
 """
@@ -20,7 +20,6 @@ from cellmonai.images.block_files import (
     REDO,
     REPLACED,
     has_mask,
-    remove,
     require_whole_maps,
     sum_of_file,
 )
@@ -42,7 +41,7 @@ class Finish:
     ----------
     folder : of the plane in work, beside both results
     plane, progress : what it is, and the records of all its blocks
-    journal : open; closed before the folder goes
+    journal : open; closed at the end
     mask_path, maps_path : the final names
     overwrite : replace what has these names
     """
@@ -56,7 +55,7 @@ class Finish:
     overwrite: bool
 
     def run(self) -> None:
-        """Make the mask and give both results their names; older ones under these names go at the same time.
+        """Make the mask and give both results their names; older ones under these names go into the folder.
 
         Raises
         ------
@@ -80,7 +79,6 @@ class Finish:
             self._make_mask(can_be_done_again=has_maps)
         self._name(has_maps=has_maps, has_mask=not is_named)
         self.journal.close()
-        remove(self.folder)
 
     def _is_finished(self, path: Path) -> bool:
         """Tell whether a file is the mask that was made of all blocks."""

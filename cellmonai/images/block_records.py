@@ -146,23 +146,25 @@ class Progress:
     records : of the blocks on disk
     last_round : those that came last
     finished : the mask, once it was made of all blocks and before it and the maps got their final names
+    told : what the caller wants to know when all blocks are there, see `PlaneStore.tell`
     """
 
     records: dict[Region, BlockRecord] = field(default_factory=dict)
     last_round: tuple[Region, ...] = ()
     finished: FileSum | None = None
+    told: dict[str, Any] | None = None
 
     def add(self, records: Iterable[BlockRecord]) -> None:
         """Take in a round of blocks; a mask that was made before is no longer the one of all blocks."""
         new = {record.box: record for record in records}
         self.records |= new
-        self.last_round, self.finished = tuple(new), None
+        self.last_round, self.finished, self.told = tuple(new), None, None
 
     def forget(self, boxes: Iterable[Region]) -> None:
         """Drop blocks that are damaged."""
         for box in boxes:
             self.records.pop(box, None)
-        self.finished = None
+        self.finished, self.told = None, None
 
 
 def progress_of(entries: Iterable[Mapping[str, Any]], plane: PlaneFacts, *, where: Path) -> Progress:
@@ -195,5 +197,7 @@ def _advance(progress: Progress, entry: Mapping[str, Any], plane: PlaneFacts) ->
             progress.forget(box_from_json(box) for box in boxes)
         case {"finished": mask}:
             progress.finished = FileSum.from_json(mask)
+        case {"told": dict(facts)}:
+            progress.told = facts
         case _:
             raise ValueError("an entry of an unknown kind")

@@ -7,6 +7,7 @@ the blocks, on their sizes, or on how often the run was killed.
 
 from __future__ import annotations
 
+import os
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
@@ -16,7 +17,7 @@ from cellmonai.core.files import not_writable
 from cellmonai.core.journal import AGAIN, CANNOT_CONTINUE
 from cellmonai.core.many_files import sync_all, write_files
 from cellmonai.images.block_encode import encode_block, encode_skipped
-from cellmonai.images.block_files import MAPS, MASKS
+from cellmonai.images.block_files import MAPS, MASKS, remove
 from cellmonai.images.block_finish import Finish
 from cellmonai.images.block_masks import BlockMaskRows
 from cellmonai.images.block_open import begin, is_unfinished, take_up
@@ -217,10 +218,41 @@ class PlaneStore:
         self._progress.add(records)
         self._last_round = time.monotonic()
 
-    def finish(self, mask_path: Path, maps_path: Path, *, overwrite: bool) -> None:
-        """Make the mask, give maps and mask their final names, the mask last, and take the folder away.
+    @property
+    def is_named(self) -> bool:
+        """Whether the maps have left the folder for their final name, as when a run was killed while it finished."""
+        return not os.path.lexists(self.folder / MAPS)
 
-        A kill in between leaves a plane that `resume` and `finish` end; `is_unfinished` tells of it.
+    @property
+    def told(self) -> dict[str, Any] | None:
+        """What `tell` was given by this run or one before, None where blocks were written or found damaged since."""
+        return self._progress.told
+
+    def tell(self, facts: Mapping[str, Any]) -> None:
+        """Journal facts about the whole plane, JSON, which cannot be found again when maps and mask have their names.
+
+        Raises
+        ------
+        OutputError
+            The disk refuses.
+        """
+        self.commit()
+        self._journal.append({"told": dict(facts)})
+        self._progress.told = dict(facts)
+
+    def finish(self, mask_path: Path, maps_path: Path, *, overwrite: bool) -> None:
+        """Do what `give_names` does, and take the folder away; parameters and errors are the same."""
+        self.give_names(mask_path, maps_path, overwrite=overwrite)
+        try:
+            remove(self.folder)
+        except OSError as error:
+            raise not_writable(self.folder, error, cure=AGAIN) from error
+
+    def give_names(self, mask_path: Path, maps_path: Path, *, overwrite: bool) -> None:
+        """Make the mask, and give maps and mask their final names, the mask last.
+
+        A kill in between leaves a plane that `resume` and `finish` end; `is_unfinished` tells of it. So does the folder
+        after it, until `block_files.remove` takes it away.
 
         Parameters
         ----------

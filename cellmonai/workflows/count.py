@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+import os
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cellmonai.core.errors import InputError, UsageError
+from cellmonai.core.errors import CellmonaiError, InputError, UsageError
 from cellmonai.core.files import refuse_existing, remove_orphans
 from cellmonai.core.interrupts import stop_wish
 from cellmonai.core.locks import folder_lock
 from cellmonai.core.progress import Reporter, Silent
 from cellmonai.core.record import RunRecord
+from cellmonai.core.staging import Staging, remove_if_idle, staging_folder
 from cellmonai.instances.mask_kind import decide_kind
 from cellmonai.workflows.counting.audit import AUDIT_FOLDER, refuse_impossible_audit
 from cellmonai.workflows.counting.calibration import calibrations_of, tell_intervals
@@ -20,8 +24,9 @@ from cellmonai.workflows.counting.failures import nothing_worked, warn_of_failur
 from cellmonai.workflows.counting.files import output_names
 from cellmonai.workflows.counting.groups import groups_of
 from cellmonai.workflows.counting.inputs import find_masks
+from cellmonai.workflows.counting.kept import KeptPlanes, what_runs
 from cellmonai.workflows.counting.landscape import landscape_of
-from cellmonai.workflows.counting.leftovers import remove_old_outputs
+from cellmonai.workflows.counting.leftovers import old_outputs
 from cellmonai.workflows.counting.masks import MaskReader
 from cellmonai.workflows.counting.oblong_pixels import warn_of_oblong_pixels
 from cellmonai.workflows.counting.outputs import write_results
@@ -31,8 +36,7 @@ from cellmonai.workflows.counting.settings import CountSettings
 from cellmonai.workflows.counting.survey import STOPPED, survey
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+    from collections.abc import Iterator, Sequence
 
     from cellmonai.instances.mask_kind import Kind
     from cellmonai.workflows.counting.inputs import MaskInput
@@ -45,6 +49,9 @@ def count(
     inputs: Sequence[Path], *, settings: CountSettings | None = None, reporter: Reporter | None = None
 ) -> CountResult:
     """Count and measure the cells of masks, label images, or what `infer` left.
+
+    Everything is written into a hidden folder first and gets its name at the end, so that older results stay whole
+    until the new ones are. A run that was stopped goes on with the same command: what was counted is kept.
 
     Parameters
     ----------
@@ -61,7 +68,7 @@ def count(
     OutputError, LockedError
         A result exists or cannot be written; another run writes there.
     InterruptedRunError
-        Ctrl-C; no table is written then.
+        Ctrl-C; no result has its name then, and the same command continues.
     """
     settings, reporter = settings or CountSettings(), reporter or Silent()
     record = RunRecord("count", {})
@@ -84,17 +91,13 @@ def count(
             wish=wish,
             calibrations=calibrations_of(found.masks, settings.level, reporter),
             groups=groups,
+            final=settings.output,
             landscape=landscape_of([job.mask for job in seen.jobs], settings, point, kind, reporter),
         )
         if not plan.planes:
             raise nothing_worked(seen.failures, found.failed, reporter)
-        _refuse_outputs(plan)
-        with folder_lock(settings.output) as is_held:
-            if is_held:
-                remove_orphans(settings.output, AUDIT_FOLDER)
-            if settings.overwrite:  # old tables must not describe a folder that is being rewritten
-                remove_old_outputs(settings.output, tables=settings.tables, keep=_read_by(found.masks, settings))
-            done = count_all(plan, seen.failures, found.failed, reporter)
+        with _staged(plan, reporter) as (plan, kept, staging):
+            done = count_all(plan, kept, seen.failures, found.failed, reporter)
             warn_of_failures(done.failures, found.failed, reporter)
             warn_without_cells(done, plan, reporter)
             warn_of_oblong_pixels([plane.job for plane in done.planes], reporter)
@@ -106,7 +109,55 @@ def count(
                 split_along=plan.split_along,
             )
             failures = found.failed | {name: error.what for name, error in done.failures.items()}
-            return write_results(inputs, done, failures, parameters, plan, record, reporter)
+            result, not_drawn = write_results(inputs, done, failures, parameters, plan, record, reporter)
+            kept.close()
+            names = [Path(name).relative_to(settings.output).as_posix() for name in result.outputs]
+            records = [name for name in ("counts.json", "run.json") if name in names]
+            old = old_outputs(settings.output, tables=settings.tables, keep=_read_by(found.masks, settings))
+            staging.place([*(name for name in names if name not in records), *records], stale=old)
+            if not_drawn is not None:
+                reporter.note(f"the count itself is done and written to {settings.output}")
+                raise not_drawn
+            return result
+
+
+@contextmanager
+def _staged(plan: CountPlan, reporter: Reporter) -> Iterator[tuple[CountPlan, KeptPlanes, Staging]]:
+    """Give the plan with its results in the staging folder, what a killed run counted, and the folder.
+
+    What cannot be continued goes at the end, so that nothing but results is left behind.
+    """
+    settings = plan.settings
+    names = [name for job, _ in plan.planes for name in output_names(job, settings)]
+    if not os.path.lexists(staging_folder(settings.output)):
+        _refuse_outputs(plan, names)  # before the folder is made
+    with folder_lock(settings.output) as is_held:
+        if is_held:
+            remove_orphans(settings.output, AUDIT_FOLDER)
+        staging = Staging(settings.output, what_runs(plan))
+        is_placed = staging.open() is not None
+        if not is_placed:
+            try:
+                _refuse_outputs(plan, names)
+            except CellmonaiError:
+                remove_if_idle(settings.output)
+                raise
+        plan = replace(
+            plan,
+            settings=replace(settings, output=staging.folder, overwrite=True),
+            overwrite=settings.overwrite,
+            is_placed=is_placed,
+        )
+        kept = KeptPlanes.open(plan, overwrite=settings.overwrite)
+        if kept.amount:
+            planes = f"{kept.amount:,} plane{'s were' if kept.amount != 1 else ' was'}"
+            reporter.note(f"{planes} counted by a run that was stopped, and will not be counted again")
+        try:
+            yield plan, kept, staging
+        finally:
+            kept.close()
+            if not (is_placed or kept.is_worth_keeping):
+                staging.discard()
 
 
 def _decide_kind(masks: Sequence[MaskInput], seen: Survey, settings: CountSettings, reporter: Reporter) -> Kind:
@@ -149,10 +200,9 @@ def _refuse_output_among(inputs: Sequence[Path], output: Path) -> None:
         )
 
 
-def _refuse_outputs(plan: CountPlan) -> None:
+def _refuse_outputs(plan: CountPlan, names: Sequence[str]) -> None:
     """Refuse before any work what would be replaced at its end."""
     settings = plan.settings
-    names = [name for job, _ in plan.planes for name in output_names(job, settings)]
     refuse_existing((settings.output / name for name in (*settings.tables, *names)), overwrite=settings.overwrite)
     if settings.audit is not None:
         from cellmonai.workflows.auditing.draw import refuse_audit_in_the_way

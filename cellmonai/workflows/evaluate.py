@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cellmonai.core.errors import CellmonaiError, InputError
@@ -11,6 +12,7 @@ from cellmonai.core.interrupts import stop_wish
 from cellmonai.core.locks import folder_lock
 from cellmonai.core.progress import Silent
 from cellmonai.core.record import RunRecord
+from cellmonai.core.staging import is_half_placed, staged
 from cellmonai.measure.bootstrap import bootstrap_intervals
 from cellmonai.measure.scores import ScoreTable
 from cellmonai.report.evaluation import write_evaluation
@@ -69,11 +71,15 @@ def evaluate(
     settings, reporter = settings or EvaluateSettings(), reporter or Silent()
     record = RunRecord("evaluate", settings.as_json())
     with ExitStack() as until_written:
-        _refuse_outputs(predictions, truth, settings)
+        _refuse_inputs(predictions, truth, settings)
         cases = find_cases(predictions, truth, reporter)
         sides = decide_sides(predictions, cases, settings, reporter)
+        staging = None
         if settings.output is not None:
             until_written.enter_context(folder_lock(settings.output))
+            what = {"command": "evaluate", "inputs": [str(predictions), str(truth)], **settings.as_json()}
+            refuse = partial(_refuse_outputs, settings)
+            staging, _ = until_written.enter_context(staged(settings.output, what, refuse=refuse))
         images, failures = _evaluate_all(cases, sides, settings.centres, record, reporter)
         _tell_removed(images, reporter)
         summary = _summary(ScoreTable.of([image.scores for image in images]), settings, reporter)
@@ -89,13 +95,14 @@ def evaluate(
             warnings=tuple(reporter.warnings),
             seconds=record.seconds,
         )
-        if settings.output is not None:
-            _write(result, record, settings.output, overwrite=settings.overwrite)
+        if staging is not None:
+            _write(result, record, staging.folder)
+            staging.place(OUTPUTS)
     return result
 
 
-def _refuse_outputs(predictions: Path, truth: Path, settings: EvaluateSettings) -> None:
-    """Refuse before any work what would be replaced at its end, the records of other commands above all."""
+def _refuse_inputs(predictions: Path, truth: Path, settings: EvaluateSettings) -> None:
+    """Refuse before any work an output folder that is read too, and what would be replaced."""
     if settings.output is None:
         return
     folders = {(path if path.is_dir() else path.parent).resolve() for path in (predictions, truth)}
@@ -103,7 +110,14 @@ def _refuse_outputs(predictions: Path, truth: Path, settings: EvaluateSettings) 
         raise InputError(
             "the output folder is an input too", where=str(settings.output), cure="choose another --output"
         )
-    refuse_existing([settings.output / name for name in OUTPUTS], overwrite=settings.overwrite)
+    if not is_half_placed(settings.output):  # else it is known later whether they are of this very run
+        _refuse_outputs(settings)
+
+
+def _refuse_outputs(settings: EvaluateSettings) -> None:
+    """Refuse what would be replaced, the records of other commands above all."""
+    if settings.output is not None:
+        refuse_existing([settings.output / name for name in OUTPUTS], overwrite=settings.overwrite)
 
 
 def _evaluate_all(
@@ -180,12 +194,12 @@ def _digests(case: Case) -> dict[str, str]:
     return {name: sha256_of(file) for name, file in files.items() if file is not None}
 
 
-def _write(result: EvaluateResult, record: RunRecord, folder: Path, *, overwrite: bool) -> None:
+def _write(result: EvaluateResult, record: RunRecord, folder: Path) -> None:
     """Write the table, the document and, last, the record."""
     table, document, run = (folder / name for name in OUTPUTS)
-    write_evaluation(table, result.images, result.failures, overwrite=overwrite)
+    write_evaluation(table, result.images, result.failures, overwrite=True)
     # without the seconds, so that the same inputs give the same bytes
-    write_json(document, {k: v for k, v in result.as_json().items() if k != "seconds"}, overwrite=overwrite)
+    write_json(document, {k: v for k, v in result.as_json().items() if k != "seconds"}, overwrite=True)
     record.parameters = result.parameters
     record.facts["inputs"] = list(result.inputs)
     record.write(run, list(result.warnings))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from cellmonai.core.interrupts import stop_wish
 from cellmonai.core.locks import folder_lock
 from cellmonai.core.progress import Reporter, Silent
 from cellmonai.core.record import RunRecord, versions
+from cellmonai.core.staging import Staging, is_half_placed, staged
 from cellmonai.core.units import readable_seconds
 from cellmonai.data.load import SampleLoader, median_diameter_px
 from cellmonai.data.truth import TruthReader
@@ -91,11 +93,17 @@ def fit(
     loaded = open_recipe(recipe, overrides)
     chosen = choose_device(device)
     run = output or Path("runs") / f"{recipe.stem}-{datetime.now():%Y%m%d-%H%M%S}"
-    refuse_existing((run / name for name in _OUTPUTS), overwrite=overwrite)
+    refuse = partial(refuse_existing, [run / name for name in _OUTPUTS], overwrite=overwrite)
+    if not is_half_placed(run):
+        refuse()
     record = RunRecord("fit", {"recipe": str(recipe), "overrides": list(overrides), "device": device})
     split = split_selected(loaded, find_selected(loaded).pairs)
     _note_split(split, loaded.recipe.data, reporter)
-    with folder_lock(run), stop_wish() as wish:
+    what = {"command": "fit", "recipe": loaded.digest, "device": chosen.name}
+    with folder_lock(run), stop_wish() as wish, staged(run, what, refuse=refuse) as (staging, facts):
+        if facts is not None:  # killed as it ended: everything was written, and only got its names
+            staging.place(_OUTPUTS, facts=facts)
+            return _result(run, facts)
         loader = SampleLoader(
             _normalisation(loaded.recipe),
             channels=loaded.recipe.data.channels,
@@ -131,7 +139,7 @@ def fit(
         example = (split.test or split.validation)[0]
         card = _card(loaded, loader, trained, [*train_samples, *validation_samples])
         record.facts = _facts(loaded, trained, split, chosen.name)
-        return _write(run, loaded.recipe, card, trained, record, example=example.image, reporter=reporter)
+        return _write(staging, loaded.recipe, card, trained, record, example=example.image, reporter=reporter)
 
 
 _OUTPUTS = ("recipe.toml", "history.csv", "curves.png", "model.safetensors", "run.json")
@@ -228,7 +236,7 @@ def _validation(trained: Trained) -> dict[str, float | None]:
 
 
 def _write(
-    run: Path,
+    staging: Staging,
     recipe: Recipe,
     card: ModelCard,
     trained: Trained,
@@ -237,25 +245,21 @@ def _write(
     example: Path,
     reporter: Reporter,
 ) -> FitResult:
-    """Write the run folder; its record comes last and makes the run a finished one."""
+    """Write everything, then give it its names; the record comes last and makes the run a finished one."""
+    folder, run = staging.folder, staging.output
     columns = history_columns(trained.history)
-    (run / "run.json").unlink(missing_ok=True)  # an old record must not call a run finished that is being rewritten
-    write_text(run / "recipe.toml", resolved_toml(recipe), overwrite=True)
-    write_csv(run / "history.csv", columns, decimals=_DECIMALS, overwrite=True)
+    write_text(folder / "recipe.toml", resolved_toml(recipe), overwrite=True)
+    write_csv(folder / "history.csv", columns, decimals=_DECIMALS, overwrite=True)
     monitor = recipe.training.monitor
-    write_curves(run / "curves.png", columns, monitor=monitor, best_epoch=trained.best_epoch, overwrite=True)
-    model = run / "model.safetensors"
+    write_curves(folder / "curves.png", columns, monitor=monitor, best_epoch=trained.best_epoch, overwrite=True)
+    model = folder / "model.safetensors"
     write_model(model, card, tensors_of(trained.net), overwrite=True)
     record.facts |= {"model_sha256": sha256_of(model), "data_fingerprint": card.data_fingerprint}
-    record.write(run / "run.json", reporter.warnings)
-    if trained.stopped_by == "interrupt":
-        cure = f"the best epoch so far, {trained.best_epoch}, is kept in {model}"
-        raise InterruptedRunError("stopped by Ctrl-C", cure=cure)
+    record.write(folder / "run.json", reporter.warnings)
     reporter.note(
         f"threshold {trained.operating_point.threshold:g}; "
         f"stopped by {trained.stopped_by} after {readable_seconds(record.seconds)}"
     )
-    validation = _validation(trained)
     document = {
         "schema": "cellmonai.fit/1",
         "version": version("cellmonai"),
@@ -265,21 +269,39 @@ def _write(
         "warnings": [warning.as_json() for warning in reporter.warnings],
         "seconds": round(record.seconds, 3),
         "run": str(run),
-        "model": str(model),
+        "model": str(run / model.name),
         "epochs": len(trained.history),
         "best": _best(recipe, trained),
         "operating_point": trained.operating_point.as_json(),
-        "validation": validation,
+        "validation": _validation(trained),
         "calibration": None,
         "images_per_second": round(trained.crops_per_second, 3),
     }
+    facts = {"document": document, "example": str(example), "stopped_by": trained.stopped_by}
+    staging.place(_OUTPUTS, facts=facts)
+    return _result(run, facts)
+
+
+def _result(run: Path, facts: Mapping[str, Any]) -> FitResult:
+    """Give what a run came to whose results have their names.
+
+    Raises
+    ------
+    InterruptedRunError
+        It was stopped, and the model is that of the best epoch so far.
+    """
+    document, model = facts["document"], run / "model.safetensors"
+    best_epoch = int(document["best"]["epoch"])
+    if facts["stopped_by"] == "interrupt":
+        cure = f"the best epoch so far, {best_epoch}, is kept in {model}"
+        raise InterruptedRunError("stopped by Ctrl-C", cure=cure)
     return FitResult(
         run=run,
         model=model,
-        example=example,
-        epochs=len(trained.history),
-        best_epoch=trained.best_epoch,
-        operating_point=trained.operating_point.as_json(),
-        validation=validation,
+        example=Path(facts["example"]),
+        epochs=int(document["epochs"]),
+        best_epoch=best_epoch,
+        operating_point=document["operating_point"],
+        validation=document["validation"],
         document=document,
     )

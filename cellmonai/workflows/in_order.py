@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from cellmonai.core.progress import Silent
 
@@ -72,6 +72,21 @@ class Heard(Silent):
         """Keep a warning."""
         super().warn(code, message, image)
         self._said.append(self.warnings[-1])
+
+    def as_json(self) -> list[Any]:
+        """Give all that was said: a text for a note, code, message and image for a warning."""
+        return [words if isinstance(words, str) else [words.code, words.message, words.image] for words in self._said]
+
+    @classmethod
+    def of(cls, said: Sequence[Any]) -> Heard:
+        """Give what `as_json` gave, said again."""
+        heard = cls()
+        for words in said:
+            if isinstance(words, str):
+                heard.note(words)
+            else:
+                heard.warn(*words)
+        return heard
 
     def repeat_to(self, reporter: Reporter) -> None:
         """Say everything again, in the same order."""

@@ -14,15 +14,23 @@ from cellmonai.core.interrupts import stop_wish
 from cellmonai.core.memory import peak_memory_bytes
 from cellmonai.core.progress import Reporter, Silent
 from cellmonai.core.record import RunRecord
+from cellmonai.images.block_files import clear
 from cellmonai.images.block_store import is_unfinished
 from cellmonai.images.find import find_images
-from cellmonai.workflows.inferring.failures import amount, nothing_worked, refuse_output_among, refuse_outputs
-from cellmonai.workflows.inferring.finished import FinishedPlanes, finished_before
+from cellmonai.workflows.inferring.failures import (
+    amount,
+    nothing_worked,
+    output_names,
+    refuse_output_among,
+    refuse_outputs,
+)
+from cellmonai.workflows.inferring.finished import FinishedPlanes, decisive_settings, finished_before
 from cellmonai.workflows.inferring.image import ImageDone
 from cellmonai.workflows.inferring.jobs import IMAGE_FAILURES, survey
 from cellmonai.workflows.inferring.network import NetworkFinder
 from cellmonai.workflows.inferring.pace import AGAIN, Pace
 from cellmonai.workflows.inferring.plane import work_folder
+from cellmonai.workflows.inferring.replacing import beside, end_what_was_begun, place, replaces
 from cellmonai.workflows.inferring.result import HOW, InferResult, Telling, tell_memory
 from cellmonai.workflows.inferring.settings import InferSettings
 from cellmonai.workflows.inferring.shards import Share
@@ -36,12 +44,6 @@ if TYPE_CHECKING:
     from cellmonai.workflows.inferring.jobs import ImageJob, Survey
 
 
-_NO_RESULT = (
-    *("model", "output", "memory", "device", "precision", "engine", "stitch"),
-    *("workers", "scheduler", "shard"),
-)
-"""Settings that change no result, or only through what was chosen by them, which is told beside them."""
-
 __all__ = ["InferResult", "infer"]
 
 
@@ -51,7 +53,7 @@ def infer(
     """Find the cells of images of any size; writes masks, probability maps and a run record.
 
     A run that was killed goes on with the same command: finished planes are kept, and of planes of any size the blocks
-    that were finished.
+    that were finished. Where older results are overwritten, the new ones lie beside them until all of them are there.
 
     Parameters
     ----------
@@ -76,13 +78,18 @@ def infer(
     record = RunRecord("infer", settings.as_json())
     paths = find_images(images)
     refuse_output_among(paths, settings.output)
+    end_what_was_begun(settings)
     finder = _choose_finder(settings)
     reporter.note(finder.sentence)
     share = Share.asked(settings)
     mine = share.of_images(paths)
     seen = survey(paths, finder.wants, settings, mine=mine)
+    inputs = tuple(str(path) for path in images)
+    if mine and seen.jobs and replaces(seen, share, finder, settings):
+        finder.close()
+        return _infer_beside(seen, inputs, settings, record, reporter)
     with closing(finder):
-        telling = Telling(tuple(str(path) for path in images), share, finder, settings, record, reporter)
+        telling = Telling(inputs, share, finder, settings, record, reporter, final=settings.output)
         try:
             if mine:
                 return _infer_share(seen, telling)
@@ -97,14 +104,26 @@ def infer(
         return telling.end_without_images(seen.failures)
 
 
+def _infer_beside(
+    seen: Survey, inputs: tuple[str, ...], settings: InferSettings, record: RunRecord, reporter: Reporter
+) -> InferResult:
+    """Do every image beside older results, and replace these when all are done."""
+    with beside(settings) as inner, closing(_choose_finder(inner)) as finder:
+        telling = Telling(inputs, Share.asked(inner), finder, inner, record, reporter, final=settings.output)
+        result = _infer_share(seen, telling)
+        place(result, seen.jobs, Share.asked(settings), inner)
+        return result
+
+
 def _infer_share(seen: Survey, telling: Telling) -> InferResult:
     """Do every image of a share that can be done."""
     share, finder, settings, reporter = telling.share, telling.finder, telling.settings, telling.reporter
     if not seen.jobs:
         raise nothing_worked(seen.failures)
     before = finished_before(share.journal)
-    new = [job for job in seen.jobs if (str(job.path), job.plane) not in before]
-    refuse_outputs([job for job in new if not is_unfinished(work_folder(job, settings))], share, settings)
+    new = [job for job in seen.jobs if (str(job.path), job.plane) not in before.planes]
+    new = [job for job in new if not is_unfinished(work_folder(job, settings))]
+    refuse_outputs(new, share, settings, claimed=before.claimed)
     jobs = finder.prepare(seen, reporter)
     before_bytes = peak_memory_bytes()
     with share.lock() as is_alone, _finished(finder, share, settings) as finished:
@@ -112,13 +131,15 @@ def _infer_share(seen: Survey, telling: Telling) -> InferResult:
             remove_orphans(settings.output)
         if settings.overwrite:  # an old record must not describe a folder that is being rewritten
             share.withdraw()
+        finished.claim(name for job in jobs for name in output_names(job, settings))
         done = _find_all(jobs, seen.failures, finder, finished, settings, reporter)
         if not done:
             raise nothing_worked(seen.failures)
         _warn(done, seen.failures, finder, reporter)
         tell_memory(before_bytes, finder, reporter)
         result = telling.end(done, seen.failures, finder.facts())
-        finished.end()
+        if telling.final == share.folder:  # else it is needed until results have their names
+            finished.end()
         share.join(reporter, overwrite=settings.overwrite)
     return result
 
@@ -132,14 +153,14 @@ def _finished(finder: Finder, share: Share, settings: InferSettings) -> Iterator
         "run": finder.as_record(),
         "engine": {key: facts[key] for key in HOW},
         **({"int8_network": calibration["network_sha256"]} if calibration else {}),
-        "settings": {key: value for key, value in settings.as_json().items() if key not in _NO_RESULT},
+        "settings": decisive_settings(settings),
         "cellmonai": version("cellmonai"),
     }
     finished = FinishedPlanes.open(share.journal, header, overwrite=settings.overwrite)
     try:
         yield finished
     finally:
-        finished.close()
+        finished.close(settings.output)
 
 
 def _choose_finder(settings: InferSettings) -> Finder:
@@ -178,10 +199,14 @@ def _find(
     """Do one plane, or tell why it cannot be done; what concerns all of them is raised."""
     mine, folder = pace.begin(job), settings.output
     try:
+        work = work_folder(job, settings)
         found = finished.done(job, folder, overwrite=settings.overwrite)
         if found is None:
+            if not is_unfinished(work):  # what has a name already is done again, and else it belongs to the blocks
+                finished.clear(output_names(job, settings), folder)
             found = finder.find(job, mine.advance)
             finished.add(found, folder)
+        clear(work)  # only now: a kill before would have lost what a plane of any size took
     except IMAGE_FAILURES as error:
         for each in (error, error.__cause__, error.__context__):
             if each is not None:  # it is kept to be told, and would keep pixels and maps with it

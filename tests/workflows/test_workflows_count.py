@@ -18,6 +18,7 @@ from cellmonai.core.errors import (
     OutputError,
     UsageError,
 )
+from cellmonai.core.files import sha256_of
 from cellmonai.core.locks import folder_lock
 from cellmonai.core.progress import Silent
 from cellmonai.images.open import open_image
@@ -26,6 +27,8 @@ from cellmonai.workflows.counting.settings import CountSettings
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from cellmonai.workflows.counting.survey import PlaneJob
 
 
 def discs(*centres: tuple[int, int], radius: int = 8, shape: tuple[int, int] = (96, 128)) -> np.ndarray:
@@ -403,7 +406,9 @@ def test_an_inverted_mask_is_suspected(tmp_path: Path) -> None:
     assert "mostly_foreground" in [warning.code for warning in reporter.warnings]
 
 
-def test_ctrl_c_stops_between_files_without_a_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_stops_between_files_and_the_same_command_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import os
     import signal
 
@@ -417,19 +422,32 @@ def test_ctrl_c_stops_between_files_without_a_table(tmp_path: Path, monkeypatch:
         os.kill(os.getpid(), signal.SIGINT)
         return real(*arguments, **more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(story, "count_plane", press_ctrl_c)
-    with pytest.raises(InterruptedRunError, match="--overwrite"):
+    with (
+        monkeypatch.context() as patch,
+        pytest.raises(InterruptedRunError, match="which continues"),
+    ):
+        patch.setattr(story, "count_plane", press_ctrl_c)
         run(tmp_path, threads=1)
-    assert sorted(path.name for path in (tmp_path / "counts").glob("[!.]*")) == ["a_labels.tif"]
+    assert not list((tmp_path / "counts").glob("[!.]*"))
+    counted = []
+
+    def counting(job: PlaneJob, *arguments: object, **more: object) -> object:
+        counted.append(job.stem)
+        return real(job, *arguments, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(story, "count_plane", counting)
+    assert len(run(tmp_path, threads=1).images) == 3
+    assert counted == ["b", "c"]
 
 
-def test_ctrl_c_while_overwriting_leaves_no_table_of_the_older_run(
+def test_ctrl_c_while_overwriting_leaves_the_older_run_as_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from cellmonai.workflows.counting import every_plane as story
 
     save(tmp_path / "masks" / "a.tif", discs((48, 64)))
     run(tmp_path)
+    before = sha256_of(tmp_path / "counts")
 
     def stopped(*arguments: object, **more: object) -> object:
         raise InterruptedRunError("stopped")
@@ -437,7 +455,7 @@ def test_ctrl_c_while_overwriting_leaves_no_table_of_the_older_run(
     monkeypatch.setattr(story, "count_plane", stopped)
     with pytest.raises(InterruptedRunError):
         run(tmp_path, overwrite=True)
-    assert not list((tmp_path / "counts").glob("[!.]*"))
+    assert sha256_of(tmp_path / "counts") == before
 
 
 def test_cells_csv_names_image_first_and_labels_as_the_label_image(tmp_path: Path) -> None:

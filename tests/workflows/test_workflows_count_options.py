@@ -139,7 +139,7 @@ def test_ctrl_c_stops_within_a_large_file(tmp_path: Path, monkeypatch: pytest.Mo
         return real(*arguments, **more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(every_plane, "count_plane", press_ctrl_c)
-    with pytest.raises(InterruptedRunError, match="--overwrite"):
+    with pytest.raises(InterruptedRunError, match="same command again, which continues"):
         run(tmp_path)
     assert not list((tmp_path / "counts").glob("[!.]*"))
 

@@ -11,10 +11,16 @@ import tifffile
 
 from cellmonai.core.errors import OutputError
 from cellmonai.workflows.count import CountResult, count
-from cellmonai.workflows.counting.leftovers import remove_old_outputs
+from cellmonai.workflows.counting.leftovers import old_outputs
 from cellmonai.workflows.counting.settings import CountSettings
 
 PATTERN = "{plate}_{well}_{site}"
+
+
+def remove(folder: Path) -> None:
+    """Remove what counts as left by an earlier run, as the next run does when its results get their names."""
+    for name in old_outputs(folder):
+        (folder / name).unlink()
 
 
 def fields(folder: Path, *names: str) -> Path:
@@ -90,9 +96,9 @@ def test_plates_with_very_long_names_get_files(tmp_path: Path) -> None:
 def test_a_damaged_record_removes_nothing(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "plate.png").write_bytes(b"mine")
     (tmp_path / "counts.json").write_bytes(content)
-    remove_old_outputs(tmp_path)
+    remove(tmp_path)
     (tmp_path / "counts.json").unlink(missing_ok=True)
-    remove_old_outputs(tmp_path)
+    remove(tmp_path)
     assert (tmp_path / "plate.png").is_file()
 
 
@@ -106,7 +112,7 @@ def test_a_record_cannot_point_out_of_its_folder(tmp_path: Path) -> None:
     names = ["counts.json", "plate.png", "../plate.png", "sub/plate.png", "notes.txt", "b_labels.tif", "\0.geojson"]
     outputs = [f"somewhere/counts/{name}" for name in names]
     (folder / "counts.json").write_text(json.dumps({"outputs": [*outputs, outside.as_posix()]}))
-    remove_old_outputs(folder)
+    remove(folder)
     left = {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
     assert left == {"sub", "sub/plate.png", "notes.txt", "b_labels.tif"}
     assert outside.is_file()
@@ -119,7 +125,7 @@ def test_a_folder_of_plates_that_is_a_link_is_not_entered(tmp_path: Path) -> Non
     (elsewhere / "001.png").write_bytes(b"mine")
     (folder / "audit").symlink_to(elsewhere, target_is_directory=True)
     (folder / "counts.json").write_text(json.dumps({"outputs": ["counts/counts.json", "counts/audit/001.png"]}))
-    remove_old_outputs(folder)
+    remove(folder)
     assert (elsewhere / "001.png").is_file()
 
 

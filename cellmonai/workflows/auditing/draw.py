@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -107,6 +107,11 @@ class AuditDraw:
     record: AuditRecord
     half_width: float
     outputs: tuple[Path, ...]
+
+    def in_folder(self, folder: Path) -> AuditDraw:
+        """Give the draw as it is once its folder has become `folder`."""
+        moved = tuple(folder / path.relative_to(self.folder) for path in self.outputs)
+        return replace(self, folder=folder, outputs=moved)
 
     @property
     def ai_total(self) -> int:

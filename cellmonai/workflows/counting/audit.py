@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from cellmonai.core.progress import Reporter
     from cellmonai.workflows.auditing.draw import AuditDraw
+    from cellmonai.workflows.counting.plan import CountPlan
     from cellmonai.workflows.counting.plane import CountedPlane
     from cellmonai.workflows.counting.settings import CountSettings
 
@@ -71,14 +72,15 @@ def refuse_impossible_audit(shapes: Sequence[tuple[int, int]], settings: CountSe
         raise UsageError(what, where="--audit", cure=cure)
 
 
-def drawn_audit(planes: Sequence[CountedPlane], settings: CountSettings, reporter: Reporter) -> AuditDraw | None:
-    """Draw what a person shall count by hand, None where no audit was asked for.
+def drawn_audit(planes: Sequence[CountedPlane], plan: CountPlan, reporter: Reporter) -> AuditDraw | None:
+    """Draw what a person shall count by hand, None where no audit was asked for; its paths are those of the end.
 
     Raises
     ------
     InputError, UsageError, OutputError
         As `auditing.draw.draw_audit`.
     """
+    settings = plan.settings
     if settings.audit is None:
         return None
     from cellmonai.workflows.auditing.draw import AuditField, AuditSettings, draw_audit, file_image
@@ -88,7 +90,7 @@ def drawn_audit(planes: Sequence[CountedPlane], settings: CountSettings, reporte
             name=plane.count.image,
             plane=plane.count.plane,
             shape=plane.job.shape,
-            labels=FileRows(settings.output / plane.count.outputs[0], plane.job.shape),
+            labels=FileRows(_written(plane.count.outputs[0], plan), plane.job.shape),
             image=file_image(plane.job.mask.image, plane=plane.job.image_plane or 0, memory=settings.memory)
             if plane.job.mask.image is not None and plane.job.image_plane is not None
             else None,
@@ -108,4 +110,11 @@ def drawn_audit(planes: Sequence[CountedPlane], settings: CountSettings, reporte
         seed=settings.audit_seed,
         overwrite=settings.overwrite,
     )
-    return draw_audit(fields, settings=how, reporter=reporter)
+    draw = draw_audit(fields, settings=how, reporter=reporter)
+    return draw.in_folder(plan.final / AUDIT_FOLDER)
+
+
+def _written(name: str, plan: CountPlan) -> Path:
+    """Give where a label image lies, which may have its name already where a run was killed as it ended."""
+    path = plan.settings.output / name
+    return path if path.exists() else plan.final / name

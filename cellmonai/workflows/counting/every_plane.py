@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from cellmonai.core.errors import CellmonaiError
     from cellmonai.core.progress import Reporter
     from cellmonai.instances.settings import InstanceSettings
+    from cellmonai.workflows.counting.kept import KeptPlanes
     from cellmonai.workflows.counting.plan import CountPlan
     from cellmonai.workflows.counting.survey import PlaneJob
 
@@ -54,13 +55,18 @@ class _Tried:
 
 
 def count_all(
-    plan: CountPlan, failures: Mapping[str, CellmonaiError], missing: Mapping[str, str], reporter: Reporter
+    plan: CountPlan,
+    kept: KeptPlanes,
+    failures: Mapping[str, CellmonaiError],
+    missing: Mapping[str, str],
+    reporter: Reporter,
 ) -> Counted:
     """Count all planes and write `cells.csv`, plane by plane.
 
     Parameters
     ----------
     plan : what is counted
+    kept : planes that a killed run counted, which are not counted again; those of this run are added
     failures : of the survey; they are passed on
     missing : images that `infer` could not do, and why
 
@@ -69,28 +75,29 @@ def count_all(
     InputError, MemoryBudgetError
         Every plane failed; no table is written then.
     InterruptedRunError
-        Ctrl-C; files of finished planes stay.
+        Ctrl-C; what was counted is kept for the same command.
     """
     done = Counted(failures=dict(failures))
     settings = plan.settings
-    kept = None if "parquet" in settings.save else ("area_px", *(AUDIT_COLUMNS if settings.audit else ()))
+    columns = None if "parquet" in settings.save else ("area_px", *(AUDIT_COLUMNS if settings.audit else ()))
     pictures = PictureChoice()
     with (
         CellsFile(settings.output / "cells.csv", _columns(plan), overwrite=settings.overwrite) as cells,
         reporter.stage("counting", len(plan.planes)) as stage,
     ):
-        for tried in _tried(plan):
-            plan.wish.check(STOPPED)
+        for tried in _tried(plan, kept):
             tried.said.repeat_to(reporter)
             if tried.counted is not None:
                 row = tried.counted.count
+                kept.add(tried.counted, tried.said)
                 cells.add(row.image, row.plane, tried.counted.cells)
                 shown = tried.counted.thumbnail is not None and pictures.wants(flagged=needs_a_look(row))
-                done.planes.append(tried.counted.lighter(columns=kept, with_thumbnail=shown))
+                done.planes.append(tried.counted.lighter(columns=columns, with_thumbnail=shown))
             elif tried.failure is not None:
                 done.failures.setdefault(tried.job.mask.name, tried.failure)
             stage.advance(note=tried.job.stem)
-        plan.wish.check(STOPPED)
+            plan.wish.check(STOPPED)
+        kept.commit()
         if not done.planes:
             raise nothing_worked(done.failures, missing, reporter)
     return done
@@ -103,7 +110,7 @@ def _columns(plan: CountPlan) -> list[str]:
     return list(dict.fromkeys(name for _, job in in_order_of_knowledge for name in cell_columns(job)))
 
 
-def _tried(plan: CountPlan) -> Iterator[_Tried]:
+def _tried(plan: CountPlan, kept: KeptPlanes) -> Iterator[_Tried]:
     """Count small planes side by side, and large ones by themselves."""
     threads = plan.settings.cores
     for is_large, group in groupby(plan.planes, key=lambda item: item[0].pixels >= _LARGE_PX):
@@ -111,7 +118,7 @@ def _tried(plan: CountPlan) -> Iterator[_Tried]:
         within, beside = (threads, 1) if is_large else (1, _fitting(planes, threads, plan))
 
         def work(item: tuple[PlaneJob, InstanceSettings], within: int = within) -> _Tried:
-            return _try(item, plan, within)
+            return _try(item, plan, kept, within)
 
         yield from in_order(work, planes, threads=beside)
 
@@ -122,9 +129,11 @@ def _fitting(planes: Sequence[tuple[PlaneJob, InstanceSettings]], threads: int, 
     return max(1, min(threads, budget_of(plan.settings.memory).amount // max(largest, 1)))
 
 
-def _try(item: tuple[PlaneJob, InstanceSettings], plan: CountPlan, threads: int) -> _Tried:
+def _try(item: tuple[PlaneJob, InstanceSettings], plan: CountPlan, kept: KeptPlanes, threads: int) -> _Tried:
     job, how = item
     said = Heard()
+    if (before := kept.find(job, how)) is not None:
+        return _Tried(job, before[0], None, before[1])
     try:
         counted = count_plane(job, how, plan, said, threads=threads)
     except READ_FAILURES as error:

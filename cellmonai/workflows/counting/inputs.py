@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from cellmonai.core.errors import InputError
 from cellmonai.images.find import find_images, image_stem, listed
 from cellmonai.workflows.counting.images import with_images
-from cellmonai.workflows.inferring.record import RECORD_NAME, InferRecord, read_infer_record
+from cellmonai.workflows.inferring.record import JOURNAL_NAME, RECORD_NAME, InferRecord, read_infer_record
 from cellmonai.workflows.mask_names import (
     INFER_BY_PRODUCTS,
     MAPS_SUFFIX,
@@ -158,7 +158,8 @@ def _described(file: Path, record: InferRecord | None) -> MaskInput:
     stem = bare_stem(image_stem(file))
     beside = file.with_name(stem + MAPS_SUFFIX)
     maps = beside if beside.is_dir() else None
-    plain = MaskInput(file, stem, maps=maps, is_partial=record is None and maps is not None)
+    is_partial = record is None and (maps is not None or file.with_name(JOURNAL_NAME).exists())
+    plain = MaskInput(file, stem, maps=maps, is_partial=is_partial)
     inferred = next((mask for mask in record.masks if mask.mask.name == file.name), None) if record else None
     if record is None or inferred is None:
         return plain

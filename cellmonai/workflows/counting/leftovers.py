@@ -1,4 +1,4 @@
-"""Removing what an earlier run left in the output folder, so that results of two runs never lie side by side."""
+"""What an earlier run left in the output folder and must go, so that results of two runs never lie side by side."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _OWN_NAME = re.compile(r".*(_labels\.tif|_overlay\.png|\.geojson|_rois\.zip)|pla
 _OWN_AUDIT_NAME = re.compile(r"audit\.(csv|json)|README\.txt|[0-9]{3,}(_overlay)?\.png")
 
 
-def remove_old_outputs(folder: Path, *, tables: Collection[str] = _TABLES, keep: Collection[Path] = ()) -> None:
-    """Remove the files that an earlier run of `count` says it wrote; what nobody listed is not ours and stays.
+def old_outputs(folder: Path, *, tables: Collection[str] = _TABLES, keep: Collection[Path] = ()) -> list[str]:
+    """Give the files that an earlier run of `count` says it wrote; what nobody listed is not ours and stays.
 
     Parameters
     ----------
@@ -30,10 +30,9 @@ def remove_old_outputs(folder: Path, *, tables: Collection[str] = _TABLES, keep:
     tables : files that this run writes under fixed names, which go whether they are listed or not
     keep : files that this run reads, which stay whoever wrote them
 
-    Raises
-    ------
-    OutputError
-        A file cannot be removed.
+    Returns
+    -------
+    names relative to the folder, with forward slashes
 
     Notes
     -----
@@ -43,11 +42,13 @@ def remove_old_outputs(folder: Path, *, tables: Collection[str] = _TABLES, keep:
     """
     kept = {path.resolve() for path in keep}
     with_audit = _audit_is_untouched(folder / AUDIT_FOLDER)
+    found = []
     for name in dict.fromkeys((*_listed(folder), *map(PurePosixPath, tables))):
         if _is_own(name, with_audit=with_audit):
             path = folder / name
             if _is_plain(path, folder) and path.resolve() not in kept:
-                _remove(path)
+                found.append(name.as_posix())
+    return found
 
 
 def _listed(folder: Path) -> Iterator[PurePosixPath]:
@@ -80,14 +81,6 @@ def _is_plain(path: Path, folder: Path) -> bool:
         return inside and stat.S_ISREG(path.lstat().st_mode)
     except (OSError, ValueError):
         return False
-
-
-def _remove(path: Path) -> None:
-    try:
-        path.unlink(missing_ok=True)
-    except OSError as error:
-        what = f"the result of an earlier run cannot be removed ({error.strerror or error})"
-        raise OutputError(what, where=str(path), cure="close what has it open, or choose another --output") from error
 
 
 def _audit_is_untouched(folder: Path) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cellmonai.core.errors import InputError, OutputError, UsageError
-from cellmonai.core.files import sha256_of, write_json
+from cellmonai.core.files import write_json
 from cellmonai.report.counts import write_counts
 from cellmonai.workflows.counting.audit import drawn_audit
 from cellmonai.workflows.counting.failed_fields import with_failed_fields
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from cellmonai.core.errors import CellmonaiError
     from cellmonai.core.progress import Reporter
     from cellmonai.core.record import RunRecord
     from cellmonai.workflows.auditing.draw import AuditDraw
@@ -37,30 +38,29 @@ def write_results(
     plan: CountPlan,
     record: RunRecord,
     reporter: Reporter,
-) -> CountResult:
-    """Write everything about all images, and give what programs read.
+) -> tuple[CountResult, CellmonaiError | None]:
+    """Write everything about all images; give what programs read, and why no audit was drawn although it was asked for.
 
     Raises
     ------
     OutputError
         A file cannot be written.
-    InputError, UsageError
-        An audit cannot be drawn; everything else is written all the same.
     """
     settings = plan.settings
     counts = tuple(plane.count for plane in done.planes)
     counted = summarised(plan.groups, counts, reporter, level=settings.level)
     groups = with_failed_fields(counted, plan.groups, failures, reporter)
     plates = write_group_files(groups, plan.groups, settings) if plan.groups is not None else {}
-    audit, not_drawn = None, None
+    audit: AuditDraw | None = None
+    not_drawn: CellmonaiError | None = None
     try:
-        audit = drawn_audit(done.planes, settings, reporter)
+        audit = drawn_audit(done.planes, plan, reporter)
     except (InputError, UsageError, OutputError) as error:  # the count itself is done, and is not lost for it
         not_drawn = error
         reporter.warn("audit", f"no audit was drawn: {error.sentence}")
     result = CountResult(
         inputs=tuple(str(path) for path in inputs),
-        output=settings.output,
+        output=plan.final,
         images=counts,
         failures=failures,
         parameters=parameters,
@@ -85,10 +85,7 @@ def write_results(
         _write_report(result, done, plan, plates, document)
     write_json(folder / "counts.json", result.as_json(), overwrite=overwrite)
     write_json(folder / "run.json", document, overwrite=overwrite)
-    if not_drawn is not None:
-        reporter.note(f"the count itself is done and written to {folder}")
-        raise not_drawn
-    return result
+    return result, not_drawn
 
 
 def _write_parquet(done: Counted, path: Path, *, overwrite: bool) -> None:
@@ -118,19 +115,18 @@ def _outputs(
 ) -> tuple[str, ...]:
     names = [*plan.settings.tables, *(plate.name for plate in plates.values())]
     names += [name for plane in done.planes for name in plane.count.outputs]
-    written = [(plan.settings.output / name).as_posix() for name in names]
+    written = [(plan.final / name).as_posix() for name in names]
     return (*written, *(path.as_posix() for path in (audit.outputs if audit else ())))
 
 
 def _images_of_record(result: CountResult, done: Counted) -> list[dict[str, Any]]:
-    digests = {path: sha256_of(path) for path in dict.fromkeys(plane.job.mask.path for plane in done.planes)}
     counted = [
         {
             "image": plane.count.image,
             "plane": plane.count.plane,
             "status": "done",
             "count": plane.count.count,
-            "sha256": digests[plane.job.mask.path],
+            "sha256": plane.inputs["mask"],
         }
         for plane in done.planes
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -43,7 +43,8 @@ if TYPE_CHECKING:
 class CountedPlane:
     """A counted plane: its row, its cells, and how much of it was foreground before any filter.
 
-    `thumbnail` is a small picture for the report, uint8 (h, w, 3), None where none is wanted.
+    `thumbnail` is a small picture for the report, uint8 (h, w, 3), None where none is wanted. `inputs` are the digests
+    of the files that it was counted from: `mask`, and `image` and `maps` where they were read.
     """
 
     job: PlaneJob
@@ -53,6 +54,7 @@ class CountedPlane:
     foreground_px: int
     interval: CountInterval
     thumbnail: NDArray[np.uint8] | None = None
+    inputs: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def areas_px(self) -> NDArray[np.int64]:
@@ -111,6 +113,7 @@ def count_plane(
             cells={**table.columns, **flags},
             foreground_px=found.foreground_px,
             thumbnail=report_picture(job, row, found.labels, image, settings),
+            inputs=plan.digests.of(job, plan),
         )
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 READ_FAILURES = (InputError, MemoryBudgetError)
 """What one bad file may raise; the others are counted all the same."""
 
-STOPPED = "run the same command again with --overwrite"
+STOPPED = "run the same command again, which continues"
 
 
 @dataclass(frozen=True, slots=True)

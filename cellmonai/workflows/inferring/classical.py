@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cellmonai.core.errors import MemoryBudgetError, OutputError
+from cellmonai.core.errors import MemoryBudgetError
+from cellmonai.core.files import remove_any
 from cellmonai.core.units import readable_bytes
 from cellmonai.images.budget import budget_of
 from cellmonai.images.write import write_mask, write_png
@@ -20,7 +20,6 @@ from cellmonai.workflows.inferring.jobs import WantedChannels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from cellmonai.core.progress import Reporter
     from cellmonai.instances.classical.catalogue import ChosenMethod
@@ -96,7 +95,7 @@ class ClassicalFinder:
         mask = self._chosen.segment(to_unit_range((inverted(pixels) if settings.invert else pixels)[0]))
         advance(job.pixels)
         if settings.overwrite:
-            _remove_old_maps(settings.output / job.maps)
+            remove_any(settings.output / job.maps)  # maps of a network would be taken for those of the new mask
         pictures = job.pictures(settings.pictures)
         for name in pictures:  # only overlays: there is no probability to show
             write_png(settings.output / name, overlay(pixels, mask), overwrite=settings.overwrite)
@@ -134,18 +133,3 @@ def _too_large(job: ImageJob, needed: int, budget: int) -> MemoryBudgetError:
         where=str(job.path),
         cure="raise --memory, or cut the image",
     )
-
-
-def _remove_old_maps(maps: Path) -> None:
-    """Remove maps that a network left, which would be taken for those of the new mask."""
-    try:
-        if maps.is_dir() and not maps.is_symlink():
-            shutil.rmtree(maps)
-        else:
-            maps.unlink(missing_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"it is of another run and cannot be removed ({error.strerror})",
-            where=str(maps),
-            cure="remove it, or choose another --output",
-        ) from error

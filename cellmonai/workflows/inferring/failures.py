@@ -9,7 +9,7 @@ from cellmonai.core.files import refuse_existing
 from cellmonai.workflows.inferring.record import RECORD_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
     from cellmonai.workflows.inferring.jobs import ImageJob
@@ -33,15 +33,22 @@ def refuse_output_among(paths: Sequence[Path], output: Path) -> None:
         )
 
 
-def refuse_outputs(jobs: Sequence[ImageJob], share: Share, settings: InferSettings) -> None:
-    """Refuse before any work what would be replaced at its end; maps of another run would lie beside a new mask.
+def output_names(job: ImageJob, settings: InferSettings) -> tuple[str, ...]:
+    """Give the files of a plane; maps count in any case, as those of another run would lie beside a new mask."""
+    return (job.mask, job.maps, *job.pictures(settings.pictures))
+
+
+def refuse_outputs(
+    jobs: Sequence[ImageJob], share: Share, settings: InferSettings, *, claimed: Collection[str] = ()
+) -> None:
+    """Refuse before any work what would be replaced at its end, but for the `claimed` files of the run itself.
 
     Raises
     ------
     OutputError
         One of the results exists, and overwriting is not allowed.
     """
-    names = [name for job in jobs for name in (job.mask, job.maps, *job.pictures(settings.pictures))]
+    names = [name for job in jobs for name in output_names(job, settings) if name not in claimed]
     # records beside a journal are of the run that is continued: it was killed as it ended
     records = () if share.journal.exists() else (settings.output / RECORD_NAME, share.record)
     existing = (*(settings.output / name for name in names), *records)

@@ -2,22 +2,56 @@
 
 from __future__ import annotations
 
+import os
 import threading
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Self
 
 from cellmonai.core.errors import OutputError
-from cellmonai.core.files import sha256_of
+from cellmonai.core.files import remove_any, sha256_of
 from cellmonai.core.journal import ANEW, Journal, read_journal, require_same
 from cellmonai.workflows.inferring.image import ImageDone
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from cellmonai.workflows.inferring.jobs import ImageJob
+    from cellmonai.workflows.inferring.settings import InferSettings
 
-_DONE_FIELDS = tuple(field.name for field in fields(ImageDone) if field.name != "job")
+_DONE_FIELDS = tuple(one.name for one in fields(ImageDone) if one.name != "job")
+
+
+_NO_RESULT = (
+    *("model", "output", "memory", "device", "precision", "engine", "stitch"),
+    *("workers", "scheduler", "shard"),
+)
+"""Settings that change no result, or only through what was chosen by them, which is told beside them."""
+
+
+def decisive_settings(settings: InferSettings) -> dict[str, Any]:
+    """Give the settings that results depend on, as a journal holds them."""
+    return {key: value for key, value in settings.as_json().items() if key not in _NO_RESULT}
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What a killed run noted: entries of finished planes by path and plane, and names of files that are its own."""
+
+    planes: Mapping[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    claimed: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, entries: Iterable[Mapping[str, Any]]) -> Self:
+        """Read the lines of a journal."""
+        planes: dict[tuple[str, str], dict[str, Any]] = {}
+        claimed: set[str] = set()
+        for entry in entries:
+            if "claimed" in entry:
+                claimed.update(str(name) for name in entry["claimed"])
+            else:
+                planes[str(entry["image"]), str(entry["plane"])] = dict(entry)
+        return cls(planes, frozenset(claimed))
 
 
 class FinishedPlanes:
@@ -25,11 +59,12 @@ class FinishedPlanes:
 
     Attributes
     ----------
-    before : entries of planes that an earlier, killed run finished, by path and plane
+    before : what an earlier, killed run noted
     """
 
-    def __init__(self, journal: Journal, before: Mapping[tuple[str, str], dict[str, Any]]) -> None:
+    def __init__(self, journal: Journal, before: Before) -> None:
         self._journal, self.before, self._added = journal, before, 0
+        self._claimed = set(before.claimed)
         self._lock = threading.Lock()
 
     @classmethod
@@ -50,32 +85,67 @@ class FinishedPlanes:
         if path.exists():
             try:
                 contents = read_journal(path)
-                if contents.entries:
+                before = Before.of(contents.entries)
+                if before.planes:
                     require_same(contents.header, header, where=path.parent)
                 elif contents.header != header:  # nothing was finished by whatever it was
-                    return cls(Journal.create(path, header), {})
-                entries = {_key(entry): entry for entry in contents.entries}
-                return cls(Journal.reopen(path, contents), entries)
+                    return cls._begin(path, header, before.claimed)
+                return cls(Journal.reopen(path, contents), before)
             except OutputError:
                 if not overwrite:
                     raise
-        return cls(Journal.create(path, header), {})
+        return cls._begin(path, header, frozenset())
 
-    def done(self, job: ImageJob, folder: Path, *, overwrite: bool) -> ImageDone | None:
-        """Give what an earlier run made of a plane, None where it did not finish it.
+    @classmethod
+    def _begin(cls, path: Path, header: Mapping[str, Any], claimed: frozenset[str]) -> Self:
+        finished = cls(Journal.create(path, header), Before())
+        finished.claim(claimed)
+        return finished
 
-        With `overwrite`, a plane whose mask was changed since then is done again instead of being refused.
+    def claim(self, names: Iterable[str]) -> None:
+        """Note that files under these names, which nobody else had, are of this run from now on.
+
+        Without that note, files of a run that was killed before it could say that their plane is finished would look
+        like those of somebody else, and be in the way of the same command.
+
+        Parameters
+        ----------
+        names : relative to the output folder
+        """
+        new = sorted({*names} - self._claimed)
+        if new:
+            self._journal.append({"claimed": new})
+            self._claimed.update(new)
+
+    def clear(self, names: Iterable[str], folder: Path) -> None:
+        """Remove files of a plane that a killed run did not finish, as far as they are claimed.
 
         Raises
         ------
         OutputError
-            It was changed or removed since.
+            One cannot be removed.
         """
-        entry = self.before.get((str(job.path), job.plane))
+        for name in self.before.claimed.intersection(names):
+            remove_any(folder / name)
+
+    def done(self, job: ImageJob, folder: Path, *, overwrite: bool) -> ImageDone | None:
+        """Give what an earlier run made of a plane, None where it did not finish it.
+
+        With `overwrite`, a plane whose mask was changed since then is done again instead of being refused. One whose
+        mask is gone is done again in any case.
+
+        Raises
+        ------
+        OutputError
+            It was changed since.
+        """
+        entry = self.before.planes.get((str(job.path), job.plane))
         if entry is None or entry["mask"] != job.mask:
             return None
         mask = folder / job.mask
-        if not mask.is_file() or sha256_of(mask) != entry["mask_sha256"]:
+        if not mask.is_file():
+            return None
+        if sha256_of(mask) != entry["mask_sha256"]:
             if overwrite:
                 return None
             raise OutputError("the mask was changed since the run that is continued", where=str(mask), cure=ANEW)
@@ -97,22 +167,19 @@ class FinishedPlanes:
         self._journal.close()
         self._journal.path.unlink(missing_ok=True)
 
-    def close(self) -> None:
-        """Free the file; what is in it stays for the next run, and a journal without anything in it goes."""
+    def close(self, folder: Path) -> None:
+        """Free the file; what is in it stays for the next run, and a journal that tells of nothing on the disk goes."""
         self._journal.close()
-        if not self.before and not self._added:
+        has_files = any(os.path.lexists(folder / name) for name in self._claimed)
+        if not self.before.planes and not self._added and not has_files:
             self._journal.path.unlink(missing_ok=True)
 
 
-def finished_before(path: Path) -> frozenset[tuple[str, str]]:
-    """Give path and plane of what the run of a journal finished, without judging whether this run is the same."""
+def finished_before(path: Path) -> Before:
+    """Give what the journal of a killed run tells, without judging whether this run is the same."""
     if not path.exists():
-        return frozenset()
+        return Before()
     try:
-        return frozenset(_key(entry) for entry in read_journal(path).entries)
+        return Before.of(read_journal(path).entries)
     except (OutputError, KeyError):  # told when the journal is opened
-        return frozenset()
-
-
-def _key(entry: Mapping[str, Any]) -> tuple[str, str]:
-    return str(entry["image"]), str(entry["plane"])
+        return Before()

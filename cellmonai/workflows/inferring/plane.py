@@ -60,6 +60,8 @@ class BlockFinding:
 def infer_plane(job: ImageJob, finding: BlockFinding, blocks: AnyBlocks, advance: Callable[[float], None]) -> ImageDone:
     """Do one plane and write its files, or go on with what a killed run left of it.
 
+    The folder in which it was in work stays: it goes when the run has noted that the plane is finished.
+
     Parameters
     ----------
     blocks : how it is cut where nothing was begun; a plane that was begun keeps its cuts
@@ -92,23 +94,20 @@ def infer_plane(job: ImageJob, finding: BlockFinding, blocks: AnyBlocks, advance
         ) as store:
             resumed, damaged = len(store.done), len(store.damaged)
             counts = _do_rest(plane, job, store, finding, blocks, scaling, advance)
-            store.commit()
-            proof = _proof(plane, store, finding, blocks, scaling)
-            pictures = _draw(plane, store, job, settings)
-            found = store.foreground_px
-            store.finish(settings.output / job.mask, settings.output / job.maps, overwrite=settings.overwrite)
+            told, found = _told(plane, store, job, finding, blocks, scaling), store.foreground_px
+            store.give_names(settings.output / job.mask, settings.output / job.maps, overwrite=settings.overwrite)
     return ImageDone(
         job,
         blocks.windows,
         time.monotonic() - started,
         found,
         digest,
-        (job.mask, job.maps, *pictures),
+        (job.mask, job.maps, *told["pictures"]),
         skipped=counts.skipped,
         repeated=counts.repeated,
         resumed_blocks=resumed,
         damaged_blocks=damaged,
-        seams=proof.as_json(),
+        seams=told["seams"],
         scaling=scaling.as_json(),
         begun_window=blended_plane.begun_window(planned, blocks),
     )
@@ -205,6 +204,21 @@ def _do_rest(
     return finding.hands.do(plane, job, store, blocks, scaling, advance)
 
 
+def _told(
+    plane: PlaneReader, store: PlaneStore, job: ImageJob, finding: BlockFinding, blocks: AnyBlocks, scaling: Scaling
+) -> Mapping[str, Any]:
+    """Give what is known of the plane as a whole: found now, or by a run that was killed after it had journaled it."""
+    pictures = job.pictures(finding.settings.pictures)
+    if store.told is not None and (store.told["pictures"] == pictures or store.is_named):
+        return store.told
+    store.commit()
+    proof = _proof(plane, store, finding, blocks, scaling)
+    _draw(plane, store, job, finding.settings)
+    told = {"seams": proof.as_json(), "pictures": pictures}
+    store.tell(told)
+    return told
+
+
 def _proof(
     plane: PlaneReader, store: PlaneStore, finding: BlockFinding, blocks: AnyBlocks, scaling: Scaling
 ) -> SeamProof:
@@ -240,9 +254,8 @@ def _proof(
     )
 
 
-def _draw(plane: PlaneReader, store: PlaneStore, job: ImageJob, settings: InferSettings) -> list[str]:
-    names = job.pictures(settings.pictures)
-    for kind, name in zip(settings.pictures, names, strict=True):
+def _draw(plane: PlaneReader, store: PlaneStore, job: ImageJob, settings: InferSettings) -> None:
+    """Draw pictures; those of the same names are of this plane, from a run that was killed since."""
+    for kind, name in zip(settings.pictures, job.pictures(settings.pictures), strict=True):
         drawn = draw_small(kind, plane, job, store.mask_rows(), store.folder / MAPS)
-        write_png(settings.output / name, drawn, overwrite=settings.overwrite)
-    return names
+        write_png(settings.output / name, drawn, overwrite=True)

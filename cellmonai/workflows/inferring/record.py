@@ -9,12 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cellmonai.core.errors import InputError, UsageError
+from cellmonai.core.staging import refuse_half_placed
 from cellmonai.instances.settings import InstanceSettings
 
 if TYPE_CHECKING:
     from cellmonai.core.units import PixelSize
 
 RECORD_NAME = "run.json"
+JOURNAL_NAME = ".infer.journal"
+"""Of the file that lies in the folder until a run has ended."""
+
 SHARDS = ".shards"
 """Folder in which parts of a run leave their records until all of them are there."""
 
@@ -81,8 +85,9 @@ def read_infer_record(folder: Path) -> InferRecord | None:
     ------
     InputError
         The record is of `infer`, but of an unknown version, damaged, or names files outside the folder; or parts of a
-        run are still missing.
+        run are still missing; or results of any command were being put in place there when it was stopped.
     """
+    refuse_half_placed(folder)
     path = folder / RECORD_NAME
     if (folder / SHARDS).is_dir() and not path.exists():
         raise InputError(

@@ -71,7 +71,7 @@ class InferResult:
 
 @dataclass(frozen=True, slots=True)
 class Telling:
-    """What the end of a run tells of it."""
+    """What the end of a run tells of it; `final` is where results have their names in the end."""
 
     inputs: tuple[str, ...]
     share: Share
@@ -79,6 +79,7 @@ class Telling:
     settings: InferSettings
     record: RunRecord
     reporter: Reporter
+    final: Path
 
     def end(
         self, done: Sequence[ImageDone], failures: Mapping[str, CellmonaiError], engine: Mapping[str, Any]
@@ -87,8 +88,8 @@ class Telling:
         finder = self.finder
         result = InferResult(
             inputs=self.inputs,
-            output=self.settings.output,
-            record=self.share.record,
+            output=self.final,
+            record=self.final / self.share.record.relative_to(self.share.folder),
             model=finder.model,
             method=finder.method,
             engine=engine,
@@ -98,7 +99,7 @@ class Telling:
             seconds=self.record.seconds,
             peak_memory_bytes=max(peak_memory_bytes() or 0, engine.get("worker_peak_memory_bytes") or 0) or None,
         )
-        _write_record(self.record, result, finder)
+        _write_record(self.record, result, finder, self.share.record)
         return result
 
     def end_without_images(self, failures: Mapping[str, CellmonaiError]) -> InferResult:
@@ -109,7 +110,7 @@ class Telling:
             return result
 
 
-def _write_record(record: RunRecord, result: InferResult, finder: Finder) -> None:
+def _write_record(record: RunRecord, result: InferResult, finder: Finder, target: Path) -> None:
     record.facts = {
         "inputs": list(result.inputs),
         **finder.as_record(),
@@ -120,7 +121,7 @@ def _write_record(record: RunRecord, result: InferResult, finder: Finder) -> Non
     record.images += [
         {"image": name, "plane": "", "status": "failed", "reason": why} for name, why in result.failures.items()
     ]
-    record.write(result.record, list(result.warnings))
+    record.write(target, list(result.warnings))
 
 
 def tell_memory(before_bytes: int | None, finder: Finder, reporter: Reporter) -> None:

@@ -17,7 +17,7 @@ from cellmonai.core.errors import InputError, OutputError
 from cellmonai.core.files import make_folder, write_json
 from cellmonai.core.locks import folder_lock
 from cellmonai.images.find import in_natural_order
-from cellmonai.workflows.inferring.record import RECORD_NAME, SHARDS
+from cellmonai.workflows.inferring.record import JOURNAL_NAME, RECORD_NAME, SHARDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -58,7 +58,7 @@ class Share:
     @property
     def journal(self) -> Path:
         """Where this share notes which planes are finished."""
-        return self.folder / ".infer.journal" if self.is_all else self._hidden(f"{self._name}.journal")
+        return self.folder / JOURNAL_NAME if self.is_all else self._hidden(f"{self._name}.journal")
 
     def of_images(self, paths: Sequence[Path]) -> list[Path]:
         """Give the images of this share."""
