@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cellmonai.core.errors import InputError
-from cellmonai.images.axes import check_axes, plane_names, shape_of
+from cellmonai.images.axes import MOST_PLANES, check_axes, plane_names, shape_of
 from cellmonai.images.guard import reading
 from cellmonai.images.ome_zarr_facts import read_ome_zarr
 from cellmonai.images.segment_cache import KEPT_BYTES, SegmentCache
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from cellmonai.images.budget import Budget
 
 MOST_PIXELS = 200_000_000_000
-MOST_PLANES = 100_000
 MOST_CHANNELS = 10_000
 COUNTED_FILES = 200_000
 """Above this many files in the first level, chunks that are not stored are not counted."""
