@@ -98,9 +98,7 @@ class ScaledNifti(ArrayFileSource):
 class CompressedNifti(ImageSource):
     """A compressed file; the whole of it is inflated at the first read, and its checksum compared."""
 
-    def __init__(
-        self, path: Path, facts: ImageFacts, budget: Budget, layout: ArrayLayout, header: NiftiHeader
-    ) -> None:
+    def __init__(self, path: Path, facts: ImageFacts, budget: Budget, layout: ArrayLayout, header: NiftiHeader) -> None:
         super().__init__(path, facts, budget)
         self._layout, self._header = layout, header
         self._content: bytearray | None = None

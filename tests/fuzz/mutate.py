@@ -16,8 +16,41 @@ if TYPE_CHECKING:
 
     from seed_files import Files
 
-EXTREMES = (0, 1, 2, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 0x7FFFFFFFFFFFFFFF, 2**64 - 1)
-WORDS = (b"0", b"-1", b"1", b"65536", b"4294967296", b"1e999", b"NaN", b"null", b"1" * 400, b'"x"', b"[]", b"{}", b"[" * 5000, b"true")
+EXTREMES = (
+    0,
+    1,
+    2,
+    0x7F,
+    0x80,
+    0xFF,
+    0x7FFF,
+    0x8000,
+    0xFFFF,
+    0x7FFFFFFF,
+    0x80000000,
+    0xFFFFFFFF,
+    0x7FFFFFFFFFFFFFFF,
+    2**64 - 1,
+)
+WORDS = (
+    b"0",
+    b"-1",
+    b"1",
+    b"65536",
+    b"4294967296",
+    b"1e999",
+    b"NaN",
+    b"null",
+    b"1" * 400,
+    b'"x"',
+    b"[]",
+    b"{}",
+    b"[" * 5000,
+    b"true",
+)
+SEALED = (".gz", ".npz", ".png", ".safetensors")
+"""Kinds with a checksum over everything; some damage is done under a new one."""
+
 HEAD = 512
 """Bytes at the beginning, and at the end, where headers mostly are."""
 
@@ -35,8 +68,12 @@ def mutated(seeds: Mapping[str, Files], name: str, number: int, *, seed: int) ->
     content, done = files[victim], []
     for _ in range(rng.choice((1, 1, 1, 2, 4))):
         how = rng.choice(HOW)
-        content = _inside(name, content, how, rng, donor) if rng.random() < 0.3 else how(content, rng, donor)
-        done.append(how.__name__.strip("_"))
+        if rng.random() < 0.3 and name.endswith(SEALED):
+            content = _inside(name, content, how, rng, donor)
+            done.append("sealed_" + how.__name__.strip("_"))
+        else:
+            content = how(content, rng, donor)
+            done.append(how.__name__.strip("_"))
     files[victim] = content
     return files, f"{victim} {'+'.join(done)}".strip()
 
@@ -104,7 +141,9 @@ def _run(content: bytes, rng: random.Random, donor: bytes) -> bytes:
 
 
 def _cut(content: bytes, rng: random.Random, donor: bytes) -> bytes:
-    return content[: rng.choice((rng.randrange(len(content) + 1), len(content) - rng.randrange(min(9, len(content) + 1))))]
+    return content[
+        : rng.choice((rng.randrange(len(content) + 1), len(content) - rng.randrange(min(9, len(content) + 1))))
+    ]
 
 
 def _taken_out(content: bytes, rng: random.Random, donor: bytes) -> bytes:

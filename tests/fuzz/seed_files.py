@@ -41,10 +41,20 @@ def _tiffs(folder: Path) -> None:
     imwrite(folder / "palette.tif", GREY, photometric="palette", colormap=palette)
     imwrite(folder / "colour.tif", COLOUR, photometric="rgb", planarconfig="contig", rowsperstrip=16)
     imwrite(folder / "planar.tif", COLOUR.transpose(2, 0, 1), photometric="rgb", planarconfig="separate")
-    for name, code in (("lzw", "lzw"), ("deflate", "zlib"), ("packbits", "packbits"), ("zstd", "zstd"), ("lzma", "lzma")):
+    for name, code in (
+        ("lzw", "lzw"),
+        ("deflate", "zlib"),
+        ("packbits", "packbits"),
+        ("zstd", "zstd"),
+        ("lzma", "lzma"),
+    ):
         imwrite(folder / f"{name}.tif", GREY, compression=code, rowsperstrip=16)
-    imwrite(folder / "jpeg.tif", np.repeat(np.arange(64, dtype=np.uint8)[None], 48, 0), compression="jpeg", tile=(16, 16))
-    imwrite(folder / "ome.ome.tif", STACK.reshape(2, 2, 24, 32), metadata={"axes": "TZYX", "PhysicalSizeX": 0.5}, ome=True)
+    imwrite(
+        folder / "jpeg.tif", np.repeat(np.arange(64, dtype=np.uint8)[None], 48, 0), compression="jpeg", tile=(16, 16)
+    )
+    imwrite(
+        folder / "ome.ome.tif", STACK.reshape(2, 2, 24, 32), metadata={"axes": "TZYX", "PhysicalSizeX": 0.5}, ome=True
+    )
     imwrite(folder / "imagej.tif", STACK, imagej=True, metadata={"axes": "ZYX", "unit": "um"}, resolution=(2, 2))
     imwrite(folder / "pages.tif", STACK, photometric="minisblack", metadata=None)
     imwrite(folder / "shaped.tif", STACK)
@@ -164,4 +174,3 @@ def put(files: Files, path: Path) -> None:
         target = path / name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(content)
-

@@ -1,6 +1,6 @@
 """Damage small files of every kind at random, read them as image and as mask, and tell what became of each.
 
-    python tests/fuzz/fuzz_readers.py [--seed 1] [--from 0] [--to 2000] [--only tif png] [--log findings.jsonl]
+    python tests/benchmarks/fuzz_readers.py [--seed 1] [--from 0] [--to 2000] [--only tif png] [--log findings.jsonl]
 
 Every kind of file gets the mutants with the numbers of the range, which are the same for the same seed; a longer run is
 done in parts. Mutants are read in processes of their own, with a memory budget of 64 MiB, 5 s of CPU time and a limit
@@ -22,8 +22,7 @@ import time
 from collections import Counter, defaultdict
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parent)]
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+sys.path.insert(0, str(Path(__file__).parents[1] / "fuzz"))
 
 from judge import FAULTS, OTHER, REFUSED, SAME, judged
 from seed_files import seed_files
