@@ -9,7 +9,7 @@ import math
 import struct
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 HEADER_BYTES = 540
 """Of version 2; version 1 has 348."""
 
+_ORDERS: tuple[Literal["<", ">"], ...] = ("<", ">")
 _MOST_AXES = 5
 _TYPES = {2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4", 1024: "i8", 1280: "u8"}
 _UNITS = {1: "m", 2: "mm", 3: "um"}
@@ -106,9 +107,9 @@ def parse_header(content: bytes, path: Path) -> NiftiHeader:
     )
 
 
-def _version(content: bytes, path: Path) -> tuple[str, _Fields]:
+def _version(content: bytes, path: Path) -> tuple[Literal["<", ">"], _Fields]:
     for size, fields in _VERSIONS.items():
-        for order in "<>":
+        for order in _ORDERS:
             if content[:4] == struct.pack(f"{order}i", size) and len(content) >= size:
                 return order, fields
     raise _refused("sizeof_hdr is neither 348 nor 540, or the header is cut short", path)

@@ -120,16 +120,20 @@ _KINDS = {
 """What the fields are in JSON."""
 
 
-def _is_of_kind(kind: str, value: object) -> bool:
+def _is_of_kind(kind: str, value: Any) -> bool:  # noqa: ANN401 - any JSON value
     match kind:
         case "true or false":
             return isinstance(value, bool)
         case "word":
             return isinstance(value, str)
         case "whole number":  # a file may say 2.0
-            return type(value) in (int, float) and abs(value) < _LARGEST and value == int(value)  # type: ignore
+            return _is_finite(value) and value == int(value)
         case _:
-            return (value is None and "null" in kind) or (type(value) in (int, float) and abs(value) < _LARGEST)  # type: ignore
+            return (value is None and "null" in kind) or _is_finite(value)
+
+
+def _is_finite(value: Any) -> bool:  # noqa: ANN401 - any JSON value
+    return type(value) in (int, float) and abs(value) < _LARGEST
 
 
 def _check_word(field: str, word: str, allowed: tuple[str, ...]) -> None:
