@@ -49,6 +49,10 @@ class InvertedSource(ImageSource):
         """SHA-256 of the file's content, in hexadecimal."""
         return self._source.fingerprint
 
+    def require_unchanged(self) -> None:
+        """As of the source."""
+        self._source.require_unchanged()
+
     def block_shape(self, level: int = 0) -> tuple[int, int]:
         """Rows and columns of a tile, strip or chunk of the source."""
         return self._source.block_shape(level)

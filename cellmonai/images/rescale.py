@@ -87,6 +87,10 @@ class Rescaled(ImageSource):
         """That of the source."""
         return self._source.fingerprint
 
+    def require_unchanged(self) -> None:
+        """As of the source."""
+        self._source.require_unchanged()
+
     def block_shape(self, level: int = 0) -> tuple[int, int]:
         """Rows and columns that a tile, strip or chunk of the source gives, at least one each."""
         blocks = self._source.block_shape(self._level)

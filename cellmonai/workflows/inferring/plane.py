@@ -94,6 +94,7 @@ def infer_plane(job: ImageJob, finding: BlockFinding, blocks: AnyBlocks, advance
             counts = _do_rest(plane, job, store, finding, blocks, scaling, advance)
             store.commit()
             proof = _proof(plane, store, finding, blocks, scaling)
+            plane.source.require_unchanged()
             pictures = _draw(plane, store, job, settings)
             found = store.foreground_px
             store.finish(settings.output / job.mask, settings.output / job.maps, overwrite=settings.overwrite)
