@@ -39,6 +39,7 @@ class InvertedSource(ImageSource):
             levels=source.levels,
             planes=source.planes,
             notes=source.notes,
+            warnings=source.warnings,
         )
         super().__init__(source.path, facts, source.budget)
         self._source = source

@@ -63,6 +63,7 @@ def open_ome_zarr(path: Path, budget: Budget, *, axes: str | None) -> ImageSourc
         shape, planes = _counted(first, letters, path)
         left_out = len(arrays) - len(levels)
         notes = (f"resolutions left out that differ in depth or type: {left_out}",) if left_out else ()
+        missing = _about_missing(first, path)
         facts = ImageFacts(
             stored_axes=letters,
             shape=shape,
@@ -71,7 +72,8 @@ def open_ome_zarr(path: Path, budget: Budget, *, axes: str | None) -> ImageSourc
             pixel_size_um=described.pixel_size_um,
             levels=tuple(shape_of(array.shape, letters)[1:] for array in levels),
             planes=planes,
-            notes=described.notes + notes + _about_missing(first, path),
+            notes=described.notes + notes + missing,
+            warnings=missing,
         )
     for array in levels:
         budget.require(array.chunk_bytes, "one chunk of it", where=path)
@@ -118,7 +120,7 @@ def _about_missing(array: ZarrArray, path: Path) -> tuple[str, ...]:
         None is, and the image claims to be large; or there is a link.
     """
     stored = 0
-    for _ in _chunk_files(array.folder):
+    for _ in chunk_files(array.folder):
         stored += 1
         if stored > COUNTED_FILES:
             return ()
@@ -133,10 +135,10 @@ def _about_missing(array: ZarrArray, path: Path) -> tuple[str, ...]:
     fill = array.header["fill_value"]
     if missing <= 0:
         return ()
-    return (f"{missing:,} of {array.file_count:,} {kind} are not stored and read as the fill value {fill}",)
+    return (f"{missing:,} of {array.file_count:,} {kind} are missing and read as {fill}",)
 
 
-def _chunk_files(folder: Path | str) -> Iterator[str]:
+def chunk_files(folder: Path | str) -> Iterator[str]:
     """Give the files in `folder` and its folders that are not headers."""
     with os.scandir(folder) as entries:
         for entry in entries:
@@ -145,7 +147,7 @@ def _chunk_files(folder: Path | str) -> Iterator[str]:
                     "there is a link in it, and links are not followed", where=entry.path, cure="copy the files"
                 )
             if entry.is_dir():
-                yield from _chunk_files(entry.path)
+                yield from chunk_files(entry.path)
             elif not entry.name.startswith((".", "zarr.json")):
                 yield entry.path
 

@@ -75,6 +75,7 @@ class Rescaled(ImageSource):
             pixel_size_um=(at[0] * factor[0], at[1] * factor[1]) if at else None,
             levels=(size,),
             planes=source.planes,
+            warnings=source.warnings,
             notes=(*source.notes, f"read at level {level} of {width} x {height} px{changed}"),
         )
         super().__init__(source.path, facts, source.budget)

@@ -62,6 +62,7 @@ class ImageFacts:
     levels : (Y, X) of each resolution, full size first
     planes : one name per series, time and depth; ("",) when there is only one
     notes : what was left out or chosen, in words, for the run record
+    warnings : what may be wrong with its pixels, in words, for the user
     """
 
     stored_axes: str
@@ -72,6 +73,7 @@ class ImageFacts:
     levels: tuple[tuple[int, int], ...]
     planes: tuple[str, ...] = ("",)
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 class ImageSource(ABC):
@@ -79,7 +81,7 @@ class ImageSource(ABC):
 
     Attributes
     ----------
-    path, stored_axes, shape, channels, dtype, pixel_size_um, levels, planes, notes : as in `ImageFacts`
+    path, stored_axes, shape, channels, dtype, pixel_size_um, levels, planes, notes, warnings : as in `ImageFacts`
     axes : always "CYX", what `read` gives
     stamp : of the file before it was opened; None for a folder, or what has no file of its own
     """
@@ -99,6 +101,7 @@ class ImageSource(ABC):
         self.levels = facts.levels
         self.planes = facts.planes
         self.notes = facts.notes
+        self.warnings = facts.warnings
 
     @cached_property
     def fingerprint(self) -> str:

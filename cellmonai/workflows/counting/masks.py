@@ -42,6 +42,7 @@ class OpenMask:
     rows : of each plane
     shape : of every plane, (Y, X)
     pixel_size_um : (y, x), None where the file does not say
+    warnings : what may be wrong with its pixels
     require_unchanged : raises InputError when the file was written to since it was opened
     """
 
@@ -49,6 +50,7 @@ class OpenMask:
     rows: tuple[Rows, ...]
     shape: tuple[int, int]
     pixel_size_um: PixelSize | None
+    warnings: tuple[str, ...] = ()
     require_unchanged: Callable[[], None] = _nothing
 
 
@@ -172,4 +174,4 @@ class MaskReader:
 
 
 def _mask_of(source: ImageSource, rows: tuple[Rows, ...]) -> OpenMask:
-    return OpenMask(source.planes, rows, (source.shape[1], source.shape[2]), source.pixel_size_um)
+    return OpenMask(source.planes, rows, (source.shape[1], source.shape[2]), source.pixel_size_um, source.warnings)
