@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 AXES = "CSYXZTP"
 """C or S channel, Y row, X column; Z depth, T time and P position or page are planes."""
+
+MOST_PLANES = 100_000
 
 _CURE = "give one letter per axis of the stored array, as --axes CYX"
 
@@ -54,8 +57,13 @@ def shape_of(stored: Sequence[int], axes: str) -> tuple[int, int, int]:
     return sizes.get("C", 1), sizes["Y"], sizes["X"]
 
 
-def plane_names(axes: str, stored: Sequence[int]) -> tuple[str, ...]:
+def plane_names(axes: str, stored: Sequence[int], path: Path | None = None) -> tuple[str, ...]:
     """Name the planes that the axes other than C, Y and X make: `t0_z03`; one plane has the empty name.
+
+    Raises
+    ------
+    InputError
+        There are more than `MOST_PLANES`; they are counted before a name is made.
 
     Examples
     --------
@@ -63,8 +71,25 @@ def plane_names(axes: str, stored: Sequence[int]) -> tuple[str, ...]:
     ('z0', 'z1')
     """
     left = [(letter, n) for letter, n in zip(axes, stored, strict=True) if letter not in "CSYX" and n > 1]
+    require_planes(prod(n for _, n in left), path)
     choices = [[f"{letter.lower()}{i:0{len(str(n - 1))}d}" for i in range(n)] for letter, n in left]
     return tuple("_".join(parts) for parts in product(*choices))
+
+
+def require_planes(count: int, path: Path | None) -> None:
+    """Refuse more planes than an image has; a header of a few bytes can declare any number.
+
+    Raises
+    ------
+    InputError
+        There are more than `MOST_PLANES`.
+    """
+    if count > MOST_PLANES:
+        raise InputError(
+            f"it declares {count:,} planes, and {MOST_PLANES:,} are the most that is read",
+            where=str(path or ""),
+            cure="the header is damaged, export the image again",
+        )
 
 
 def two_axes(array: NDArray[Any], path: Path) -> NDArray[Any]:

@@ -28,6 +28,10 @@ class ImageRows:
         """Channels, rows and columns."""
         return self._source.shape
 
+    def require_unchanged(self) -> None:
+        """Refuse what was read when the image was written to meanwhile; see `ImageSource.require_unchanged`."""
+        self._source.require_unchanged()
+
     def rows(self, top: int, bottom: int) -> NDArray[Any]:
         """Give rows top to bottom, half-open, of every channel."""
         return self._source.read((top, 0, bottom, self.shape[2]), plane=self._plane)

@@ -40,6 +40,7 @@ class InvertedSource(ImageSource):
             planes=source.planes,
             z_step_um=source.z_step_um,
             notes=source.notes,
+            warnings=source.warnings,
         )
         super().__init__(source.path, facts, source.budget)
         self._source = source
@@ -49,6 +50,10 @@ class InvertedSource(ImageSource):
     def fingerprint(self) -> str:
         """SHA-256 of the file's content, in hexadecimal."""
         return self._source.fingerprint
+
+    def require_unchanged(self) -> None:
+        """As of the source."""
+        self._source.require_unchanged()
 
     def block_shape(self, level: int = 0) -> tuple[int, int]:
         """Rows and columns of a tile, strip or chunk of the source."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,17 +14,25 @@ from cellmonai.core.files import atomic_folder
 from cellmonai.core.many_files import sync_all, write_files
 from cellmonai.images.budget import budget_of
 from cellmonai.images.guard import reading
-from cellmonai.images.map_encoding import CHUNK, MapsEncoder, MapsType
+from cellmonai.images.map_encoding import BYTE_SCALE, CHUNK, MapsEncoder, MapsType
+from cellmonai.images.ome_zarr import chunk_files
+from cellmonai.images.ome_zarr_facts import attributes_of, inside
+from cellmonai.images.zarr_header import read_header
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from cellmonai.core.units import PixelSize
+    from cellmonai.images.zarr_header import ZarrArray
 
 __all__ = ["CHUNK", "Maps", "MapsType", "StoredMaps", "open_maps", "read_maps", "write_maps"]
+
+_ONE_IS = {"float16": 1.0, "uint8": BYTE_SCALE}
+_LARGEST_CHUNK = 64 * 2**20  # bytes; ours have half a megabyte
+_LARGEST_SIZE_UM = 1e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,29 +119,42 @@ def open_maps(path: Path) -> StoredMaps:
     Raises
     ------
     InputError
-        No such folder, not written by cellmonai, a lost chunk, or a link in it.
+        No such folder, not written by cellmonai, a lost chunk, or a link in it. Reading raises it for a chunk that is
+        damaged, or inflates to more than a chunk is.
     """
-    if not path.is_dir():
+    if path.is_symlink() or not path.is_dir():
         raise InputError("no such folder of maps", where=str(path), cure="run `cellmonai infer` again")
-    if any(entry.is_symlink() for entry in [path, *path.rglob("*")]):
-        raise InputError("there is a link in it, and links are not followed", where=str(path), cure="copy the files")
-    from zarr import open_group
+    from cellmonai.images.zarr_store import open_zarr
 
     with reading(path, "the maps"):
-        group = open_group(path, mode="r", zarr_format=3)
-        facts: Any = group.attrs.get("cellmonai")
-        array: Any = group["0"]
-        if not isinstance(facts, dict) or array.ndim != 3 or array.dtype not in (np.float16, np.uint8):
+        facts = attributes_of(path).get("cellmonai")
+        header = read_header(inside(path, "0"))
+        kind = _ONE_IS.get(header.dtype.name)
+        if not isinstance(facts, dict) or len(header.shape) != 3 or kind is None:
             raise InputError("these are no maps of cellmonai", where=str(path), cure="run `cellmonai infer` again")
-        chunk = int(np.prod([min(n, m) for n, m in zip(array.chunks, array.shape, strict=True)]))
-        if chunk != int(np.prod(array.chunks)):
+        if header.chunk_bytes > _LARGEST_CHUNK or header.chunks[0] != 1 or header.files != header.chunks:
             raise InputError("a chunk is larger than the maps", where=str(path), cure="run `cellmonai infer` again")
-        if array.nchunks_initialized != array.nchunks:
+        stored = {os.path.relpath(file, header.folder).replace(os.sep, "/") for file in chunk_files(header.folder)}
+        if len(stored) < header.file_count or not stored >= set(_chunk_names(header)):
             raise InputError("a part of the maps is lost", where=str(path), cure="run `cellmonai infer` again")
-        size = facts["pixel_size_um"]
-        names = tuple(str(name) for name in facts["names"])
-        pixel_size_um = (float(size[0]), float(size[1])) if size else None
-        one_is = float(facts["one_is"])
-    if len(names) != array.shape[0] or not one_is > 0:
-        raise InputError("the maps are damaged", where=str(path), cure="run `cellmonai infer` again")
-    return StoredMaps(array, one_is, names, pixel_size_um)
+        names, size = facts.get("names"), facts.get("pixel_size_um")
+        if not _are_names(names, header.shape[0]) or facts.get("one_is") != kind or not _is_size(size):
+            raise InputError("the maps are damaged", where=str(path), cure="run `cellmonai infer` again")
+        array, _ = open_zarr(header)
+    return StoredMaps(array, kind, tuple(names), (float(size[0]), float(size[1])) if size else None)
+
+
+def _chunk_names(header: ZarrArray) -> Iterator[str]:
+    counts = [range(-(-n // m)) for n, m in zip(header.shape, header.chunks, strict=True)]
+    return ("/".join(["c", *map(str, place)]) for place in product(*counts))
+
+
+def _are_names(value: Any, count: int) -> bool:  # noqa: ANN401 - any JSON value
+    return isinstance(value, list) and len(value) == count and all(isinstance(name, str) for name in value)
+
+
+def _is_size(value: Any) -> bool:  # noqa: ANN401 - any JSON value
+    if value is None:
+        return True
+    numbers = isinstance(value, list) and len(value) == 2 and all(type(side) in (int, float) for side in value)
+    return numbers and all(0 < side < _LARGEST_SIZE_UM for side in value)

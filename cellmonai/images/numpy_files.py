@@ -1,4 +1,4 @@
-"""npy (mapped into memory) and npz, without pickles; the header is compared with the file before anything is read."""
+"""npy (read where it lies) and npz, without pickles; the header is compared with the file before anything is read."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from cellmonai.core.errors import InputError
+from cellmonai.images.array_file import ArrayFileSource, ArrayLayout
 from cellmonai.images.axes import arrange, check_axes, plane_names, shape_of, two_axes
 from cellmonai.images.guard import reading
 from cellmonai.images.source import ArraySource, ImageFacts, ImageSource, default_names
@@ -27,13 +28,15 @@ def open_npy(path: Path, budget: Budget, *, axes: str | None) -> ImageSource:
     """Open an array file; its pixels stay on disk until a region of them is read."""
     with reading(path, "the npy header"):
         with path.open("rb") as stream:
-            shape, dtype = _header(stream, path)
-            stored = path.stat().st_size - stream.tell()
+            shape, is_fortran, dtype = _header(stream, path)
+            offset = stream.tell()
         _require_plain(shape, dtype, path)
-        if stored < _bytes_of(shape, dtype):
+        if path.stat().st_size - offset < _bytes_of(shape, dtype):
             raise InputError("the file is cut short", where=str(path), cure="save the array again")
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    return source_of(array, path, budget, axes=axes)
+        nothing = np.broadcast_to(np.zeros((), dtype), shape)  # has the shape, and takes no memory
+        facts, stored = facts_of(nothing, path, axes=axes)
+    layout = ArrayLayout(facts.stored_axes, stored.shape, dtype, offset, order="F" if is_fortran else "C")
+    return ArrayFileSource(path, facts, budget, layout)
 
 
 def open_npz(path: Path, budget: Budget, *, axes: str | None, of_mask: bool) -> ImageSource:
@@ -43,7 +46,7 @@ def open_npz(path: Path, budget: Budget, *, axes: str | None, of_mask: bool) -> 
         budget.require(member.file_size, f"the array {member.filename!r}", where=path)
         budget.require_ratio(member.file_size, member.compress_size, where=path)
         with archive.open(member) as stream:
-            shape, dtype = _header(stream, path)  # type: ignore[arg-type]
+            shape, _, dtype = _header(stream, path)  # type: ignore[arg-type]
             _require_plain(shape, dtype, path)
             if stream.tell() + _bytes_of(shape, dtype) != member.file_size:
                 raise InputError(
@@ -60,6 +63,14 @@ def source_of(
     array: NDArray[Any], path: Path, budget: Budget, *, axes: str | None, more: dict[str, Any] | None = None
 ) -> ImageSource:
     """Give an array with the axes that were named, or with two axes, as a source; `more` are further facts."""
+    facts, array = facts_of(array, path, axes=axes, more=more)
+    return ArraySource(path, facts, budget, arrange(array, facts.stored_axes))
+
+
+def facts_of(
+    array: NDArray[Any], path: Path, *, axes: str | None, more: dict[str, Any] | None = None
+) -> tuple[ImageFacts, NDArray[Any]]:
+    """Give what is known of an array, and the array without the axes that were left out; `more` are further facts."""
     if axes is None:
         array, axes = two_axes(array, path), "YX"
     axes = check_axes(axes, array.ndim, path)
@@ -70,21 +81,21 @@ def source_of(
         channels=default_names(shape[0]),
         dtype=array.dtype.newbyteorder("="),
         levels=(shape[1:],),
-        planes=plane_names(axes, array.shape),
+        planes=plane_names(axes, array.shape, path),
         **{"pixel_size_um": None, **(more or {})},
     )
-    return ArraySource(path, facts, budget, arrange(array, axes))
+    return facts, array
 
 
-def _header(stream: BinaryIO, path: Path) -> tuple[tuple[int, ...], np.dtype[Any]]:
+def _header(stream: BinaryIO, path: Path) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     version = np.lib.format.read_magic(stream)
     if version == (1, 0):
-        shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
+        shape, is_fortran, dtype = np.lib.format.read_array_header_1_0(stream)
     elif version == (2, 0):
-        shape, _, dtype = np.lib.format.read_array_header_2_0(stream)
+        shape, is_fortran, dtype = np.lib.format.read_array_header_2_0(stream)
     else:
         raise InputError(f"npy version {version} is for named fields", where=str(path), cure="save a plain array")
-    return shape, dtype
+    return shape, is_fortran, dtype
 
 
 def _require_plain(shape: tuple[int, ...], dtype: np.dtype[Any], path: Path) -> None:

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import os
 import threading
+from functools import cached_property
 from math import ceil, prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cellmonai.core.errors import InputError
-from cellmonai.images.axes import check_axes, plane_names, shape_of
+from cellmonai.images.axes import MOST_PLANES, check_axes, plane_names, shape_of
 from cellmonai.images.guard import reading
 from cellmonai.images.ome_zarr_facts import read_ome_zarr
 from cellmonai.images.segment_cache import KEPT_BYTES, SegmentCache
-from cellmonai.images.source import ImageFacts, ImageSource, Region, default_names
+from cellmonai.images.source import ImageFacts, ImageSource, Region, changed_while_read, default_names, stamp_of
 from cellmonai.images.zarr_header import ZarrArray, read_header
 
 if TYPE_CHECKING:
@@ -30,11 +31,14 @@ if TYPE_CHECKING:
     from cellmonai.images.budget import Budget
 
 MOST_PIXELS = 200_000_000_000
-MOST_PLANES = 100_000
 MOST_CHANNELS = 10_000
 COUNTED_FILES = 200_000
 """Above this many files in the first level, chunks that are not stored are not counted."""
 
+MOST_STAMPS = 200_000
+"""Files of a folder that are watched from its digest on."""
+
+_HEADERS = ("zarr.json", ".zattrs", ".zarray")
 _EMPTY_BYTES = 256 * 2**20  # larger images with not one chunk stored are no images
 _RUN_BYTES = 4 * 2**20  # neighbouring chunks up to this size are asked for at once, which the library does quicker
 
@@ -59,6 +63,7 @@ def open_ome_zarr(path: Path, budget: Budget, *, axes: str | None) -> ImageSourc
         shape, planes = _counted(first, letters, path)
         left_out = len(arrays) - len(levels)
         notes = (f"resolutions left out that differ in depth or type: {left_out}",) if left_out else ()
+        missing = _about_missing(first, path)
         facts = ImageFacts(
             stored_axes=letters,
             shape=shape,
@@ -68,7 +73,8 @@ def open_ome_zarr(path: Path, budget: Budget, *, axes: str | None) -> ImageSourc
             levels=tuple(shape_of(array.shape, letters)[1:] for array in levels),
             planes=planes,
             z_step_um=described.z_step_um,
-            notes=described.notes + notes + _about_missing(first, path),
+            notes=described.notes + notes + missing,
+            warnings=missing,
         )
     for array in levels:
         budget.require(array.chunk_bytes, "one chunk of it", where=path)
@@ -115,7 +121,7 @@ def _about_missing(array: ZarrArray, path: Path) -> tuple[str, ...]:
         None is, and the image claims to be large; or there is a link.
     """
     stored = 0
-    for _ in _chunk_files(array.folder):
+    for _ in chunk_files(array.folder):
         stored += 1
         if stored > COUNTED_FILES:
             return ()
@@ -130,10 +136,10 @@ def _about_missing(array: ZarrArray, path: Path) -> tuple[str, ...]:
     fill = array.header["fill_value"]
     if missing <= 0:
         return ()
-    return (f"{missing:,} of {array.file_count:,} {kind} are not stored and read as the fill value {fill}",)
+    return (f"{missing:,} of {array.file_count:,} {kind} are missing and read as {fill}",)
 
 
-def _chunk_files(folder: Path | str) -> Iterator[str]:
+def chunk_files(folder: Path | str) -> Iterator[str]:
     """Give the files in `folder` and its folders that are not headers."""
     with os.scandir(folder) as entries:
         for entry in entries:
@@ -142,7 +148,7 @@ def _chunk_files(folder: Path | str) -> Iterator[str]:
                     "there is a link in it, and links are not followed", where=entry.path, cure="copy the files"
                 )
             if entry.is_dir():
-                yield from _chunk_files(entry.path)
+                yield from chunk_files(entry.path)
             elif not entry.name.startswith((".", "zarr.json")):
                 yield entry.path
 
@@ -151,13 +157,21 @@ class OmeZarrSource(ImageSource):
     """An open OME-Zarr image; safe to read from several threads."""
 
     def __init__(
-        self, path: Path, facts: ImageFacts, budget: Budget, arrays: Sequence[ZarrArray], letters: str
+        self,
+        path: Path,
+        facts: ImageFacts,
+        budget: Budget,
+        arrays: Sequence[ZarrArray],
+        letters: str,
     ) -> None:
         super().__init__(path, facts, budget)
         from cellmonai.images.zarr_store import open_zarr
 
         with reading(path, "the Zarr header"):
-            self._opened = [open_zarr(array) for array in arrays]
+            opened = [open_zarr(array) for array in arrays]
+        self._opened, self._stores = [array for array, _ in opened], [store for _, store in opened]
+        folders = [path, *(array.folder for array in arrays)]
+        self._stamps = {folder / name: stamp_of(folder / name) for folder in folders for name in _HEADERS}
         self._arrays, self._letters = arrays, letters
         self._y, self._x = letters.index("Y"), letters.index("X")
         largest = max(array.chunk_bytes for array in arrays)
@@ -168,6 +182,21 @@ class OmeZarrSource(ImageSource):
         """Rows and columns of a chunk."""
         chunks = self._arrays[level].chunks
         return chunks[self._y], chunks[self._x]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 in hexadecimal, over the names and digests of all files in the folder."""
+        files = [path for path in self.path.rglob("*") if not path.is_dir()]
+        self._stamps = {**{path: stamp_of(path) for path in files[:MOST_STAMPS]}, **self._stamps}
+        return super().fingerprint
+
+    def require_unchanged(self) -> None:
+        """Refuse what was read when one of the files was written to since; see `ImageSource.require_unchanged`."""
+        for store in self._stores:
+            store.require_unchanged()
+        for path, stamp in self._stamps.items():
+            if stamp_of(path) != stamp:
+                raise changed_while_read(path)
 
     def keep_rows_only(self) -> None:
         """Keep the chunks of two rows of chunks, which rows that run on from top to bottom share."""

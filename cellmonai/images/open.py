@@ -8,10 +8,12 @@ from cellmonai.core.errors import InputError
 from cellmonai.images.budget import budget_of
 from cellmonai.images.find import FAMILIES, family_of, is_zarr_folder
 from cellmonai.images.guard import kind_of_content, require_regular_file
+from cellmonai.images.source import stamp_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from cellmonai.images.budget import Budget
     from cellmonai.images.source import ImageSource
 
 
@@ -53,7 +55,14 @@ def _open(path: Path, *, memory: int | None, axes: str | None, as_index: bool) -
         from cellmonai.images.ome_zarr import open_ome_zarr
 
         return open_ome_zarr(path, budget, axes=axes)
+    stamp = stamp_of(path)
     require_regular_file(path)
+    source = _open_file(path, budget, axes=axes, as_index=as_index)
+    source.stamp = stamp
+    return source
+
+
+def _open_file(path: Path, budget: Budget, *, axes: str | None, as_index: bool) -> ImageSource:
     family = _checked_family(path)
     match family:
         case "TIFF":

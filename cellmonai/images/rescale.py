@@ -76,6 +76,7 @@ class Rescaled(ImageSource):
             levels=(size,),
             planes=source.planes,
             z_step_um=source.z_step_um,
+            warnings=source.warnings,
             notes=(*source.notes, f"read at level {level} of {width} x {height} px{changed}"),
         )
         super().__init__(source.path, facts, source.budget)
@@ -87,6 +88,10 @@ class Rescaled(ImageSource):
     def fingerprint(self) -> str:
         """That of the source."""
         return self._source.fingerprint
+
+    def require_unchanged(self) -> None:
+        """As of the source."""
+        self._source.require_unchanged()
 
     def block_shape(self, level: int = 0) -> tuple[int, int]:
         """Rows and columns that a tile, strip or chunk of the source gives, at least one each."""

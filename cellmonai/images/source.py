@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,6 +27,26 @@ if TYPE_CHECKING:
 Region = tuple[int, int, int, int]
 """(row0, column0, row1, column1), half-open."""
 
+CHANGED = "changed"
+"""Code of the failure of an image that was written to while it was read."""
+
+Stamp = tuple[int, ...]
+"""What differs when a file was written to: device, number, length, and the times of its content and of its entry."""
+
+
+def stamp_of(path: Path | str) -> Stamp | None:
+    """Give the stamp of a file, None where there is none; the last time cannot be set back by a program."""
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return None
+    return stamp_in(status)
+
+
+def stamp_in(status: os.stat_result) -> Stamp:
+    """Give the stamp of a file whose status is known."""
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
 
 @dataclass(frozen=True, slots=True)
 class ImageFacts:
@@ -42,6 +63,7 @@ class ImageFacts:
     planes : one name per series, time and depth; ("",) when there is only one
     z_step_um : from one depth to the next, None where the file does not say
     notes : what was left out or chosen, in words, for the run record
+    warnings : what may be wrong with its pixels, in words, for the user
     """
 
     stored_axes: str
@@ -53,6 +75,7 @@ class ImageFacts:
     planes: tuple[str, ...] = ("",)
     notes: tuple[str, ...] = ()
     z_step_um: float | None = None
+    warnings: tuple[str, ...] = ()
 
 
 class ImageSource(ABC):
@@ -60,11 +83,14 @@ class ImageSource(ABC):
 
     Attributes
     ----------
-    path, stored_axes, shape, channels, dtype, pixel_size_um, levels, planes, notes, z_step_um : as in `ImageFacts`
+    path, stored_axes, shape, channels, dtype, pixel_size_um, levels, planes, notes, warnings, z_step_um : as in
+        `ImageFacts`
     axes : always "CYX", what `read` gives
+    stamp : of the file before it was opened; None for a folder, or what has no file of its own
     """
 
     axes = "CYX"
+    stamp: Stamp | None = None
 
     def __init__(self, path: Path, facts: ImageFacts, budget: Budget) -> None:
         _check_facts(facts, path)
@@ -79,12 +105,16 @@ class ImageSource(ABC):
         self.planes = facts.planes
         self.notes = facts.notes
         self.z_step_um = facts.z_step_um
+        self.warnings = facts.warnings
 
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 in hexadecimal: of the file's content, of a folder over the names and digests of all files in it."""
         with reading(self.path, "the file"):
-            return sha256_of(self.path)
+            digest = sha256_of(self.path)
+        if self.stamp is not None:
+            self.require_unchanged()
+        return digest
 
     def read(
         self,
@@ -105,7 +135,7 @@ class ImageSource(ABC):
         Raises
         ------
         InputError
-            The pixels cannot be decoded, or hold NaN or infinity.
+            The pixels cannot be decoded, or hold NaN or infinity, or the file was changed since it was opened.
         MemoryBudgetError
             The region is over the memory budget.
         ValueError
@@ -115,8 +145,15 @@ class ImageSource(ABC):
         shape = (len(wanted), box[2] - box[0], box[3] - box[1])
         amount = shape[0] * shape[1] * shape[2] * self.dtype.itemsize
         self.budget.require(amount, f"a region of {shape[2]} x {shape[1]} px", where=self.path)
-        with reading(self.path, "the pixels"):
-            array = self._read(box, wanted, level, plane)
+        try:
+            with reading(self.path, "the pixels"):
+                array = self._read(box, wanted, level, plane)
+        except InputError:
+            if self.stamp is not None:
+                self.require_unchanged()  # a file that is being written looks damaged
+            raise
+        if self.stamp is not None:
+            self.require_unchanged()
         if array.shape != shape or array.dtype != self.dtype:
             raise InputError(
                 f"the reader gave {array.dtype} {array.shape}, expected {self.dtype} {shape}",
@@ -150,6 +187,17 @@ class ImageSource(ABC):
         """Rows and columns of what is decoded together: a tile, a strip, a chunk, or one row where any can be read."""
         return 1, self.levels[level][1]
 
+    def require_unchanged(self) -> None:
+        """Refuse what was read when the file was written to since it was opened, so that pixels of two may be mixed.
+
+        Raises
+        ------
+        InputError
+            The file is another one, was changed or is gone; the code is `CHANGED`.
+        """
+        if self.stamp is not None and stamp_of(self.path) != self.stamp:
+            raise changed_while_read(self.path)
+
     def keep_rows_only(self) -> None:  # noqa: B027 - most sources keep nothing
         """Keep no more decoded pixels than reading full-width rows from top to bottom needs."""
 
@@ -162,7 +210,21 @@ class ImageSource(ABC):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        try:
+            if kind is None:
+                self.require_unchanged()
+        finally:
+            self.close()
+
+
+def changed_while_read(path: Path) -> InputError:
+    """Give the failure of an image that was written to while it was read."""
+    return InputError(
+        "it was changed while it was read",
+        where=str(path),
+        cure="run the command again when nothing writes to it any more",
+        code=CHANGED,
+    )
 
 
 class ArraySource(ImageSource):

@@ -44,6 +44,8 @@ def inflate(kind: str, data: bytes, most: int) -> bytes:
         case "blosc":
             if int.from_bytes(data[4:8], "little") > most:
                 raise ValueError(f"a chunk claims to be more than {most} bytes")
+            if len(data) < 16 or int.from_bytes(data[12:16], "little") != len(data):
+                raise ValueError("a chunk is not as long as it claims")  # the decoder believes it, and reads on
             from imagecodecs import blosc_decode
 
             return bytes(blosc_decode(data, out=most))

@@ -17,6 +17,7 @@ from zarr.registry import register_codec
 from zarr.storage import LocalStore
 
 from cellmonai.core.errors import InputError
+from cellmonai.images.source import Stamp, changed_while_read, stamp_in, stamp_of
 from cellmonai.images.zarr_header import INFLATE
 from cellmonai.images.zarr_inflate import inflate
 
@@ -28,11 +29,15 @@ if TYPE_CHECKING:
 
     from cellmonai.images.zarr_header import ZarrArray
 
+MOST_STAMPS = 200_000
+"""Files of one array whose change is noticed; each takes some 200 bytes of memory."""
 
-def open_zarr(array: ZarrArray) -> Array[Any]:
-    """Open an array whose header was checked, for reading."""
+
+def open_zarr(array: ZarrArray) -> tuple[Array[Any], GuardedStore]:
+    """Open an array whose header was checked, for reading; the store remembers which files were read."""
     register_codec(INFLATE, BoundedInflate)
-    return open_array(GuardedStore(array), mode="r", zarr_format=3)
+    store = GuardedStore(array)
+    return open_array(store, mode="r", zarr_format=3), store
 
 
 class GuardedStore(LocalStore):
@@ -46,6 +51,7 @@ class GuardedStore(LocalStore):
         self._array = array
         self._header = json.dumps(array.header).encode()
         self._known_folders: set[str] = set()
+        self.stamps: dict[str, Stamp | None] = {}
 
     async def get(
         self, key: str, prototype: BufferPrototype | None = None, byte_range: ByteRequest | None = None
@@ -75,18 +81,37 @@ class GuardedStore(LocalStore):
                 continue
             try:
                 status = os.lstat(self.root / name)
-            except OSError:
-                return  # not stored
+            except OSError:  # not stored
+                self._remember(key, None)
+                return
             if stat.S_ISDIR(status.st_mode):
                 self._known_folders.add(name)
             elif not stat.S_ISREG(status.st_mode):
                 raise self._refused(f"{name!r} in it is a link or a device, which are not followed")
             elif status.st_size > self._array.most_file_bytes:
                 raise self._refused(f"{name!r} has {status.st_size:,} bytes, more than a chunk of it can have")
+            else:
+                self._remember(key, stamp_in(status))
         if isinstance(byte_range, RangeByteRequest):
             asked = byte_range.end - byte_range.start
             if asked > max(self._array.most_stored_bytes, 16 * self._array.shard_parts + 4096):
                 raise self._refused(f"a part of {key!r} claims {asked:,} bytes")
+
+    def _remember(self, key: str, stamp: Stamp | None) -> None:
+        if len(self.stamps) < MOST_STAMPS:
+            self.stamps.setdefault(key, stamp)
+
+    def require_unchanged(self) -> None:
+        """Refuse what was read when a file that it was read from was written to meanwhile.
+
+        Raises
+        ------
+        InputError
+            A file is another one, was changed, has appeared or is gone.
+        """
+        for key, stamp in self.stamps.items():
+            if stamp_of(self.root / key) != stamp:
+                raise changed_while_read(self.root / key)
 
     def _refused(self, what: str) -> InputError:
         return InputError(what, where=str(self.root), cure="export the image again")

@@ -21,6 +21,7 @@ LARGEST_RADIUS_PX = DISTANCE_CAP_PX - 1
 
 
 LARGEST_MIN_DISTANCE_PX = 100
+_LARGEST = 1e18
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,39 @@ class InstanceSettings:
         for name in document:
             if name not in known:
                 raise UsageError(f"unknown setting {name!r}", where="instances", cure=did_you_mean(name, known))
+            if not _is_of_kind(_KINDS[name], document[name]):
+                raise UsageError(f"{name} is no {_KINDS[name]}", where=name)
         return cls(**document)
+
+
+_KINDS = {
+    "threshold": "number",
+    "opening": "whole number",
+    "closing": "whole number",
+    "fill_holes": "true or false",
+    "split": "word",
+    "min_distance_px": "whole number",
+    "min_area_px": "number",
+    "max_area_px": "number or null",
+    "border": "word",
+}
+"""What the fields are in JSON."""
+
+
+def _is_of_kind(kind: str, value: Any) -> bool:  # noqa: ANN401 - any JSON value
+    match kind:
+        case "true or false":
+            return isinstance(value, bool)
+        case "word":
+            return isinstance(value, str)
+        case "whole number":  # a file may say 2.0
+            return _is_finite(value) and value == int(value)
+        case _:
+            return (value is None and "null" in kind) or _is_finite(value)
+
+
+def _is_finite(value: Any) -> bool:  # noqa: ANN401 - any JSON value
+    return type(value) in (int, float) and abs(value) < _LARGEST
 
 
 def _check_word(field: str, word: str, allowed: tuple[str, ...]) -> None:

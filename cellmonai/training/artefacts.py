@@ -9,6 +9,7 @@ from cellmonai.data.places import all_places, pixels_at
 from cellmonai.inference.predictor import Predictor
 from cellmonai.instances.find import foreground
 from cellmonai.instances.settings import InstanceSettings
+from cellmonai.models.file import WITHOUT_DIGEST, has_digest
 from cellmonai.models.load import LoadedModel, load_model
 from cellmonai.training.stretches import cutting_of
 
@@ -40,6 +41,8 @@ def artefact_factors(
     if wanted is None:
         return {}
     model = load_model(wanted.model)
+    if not has_digest(wanted.model):
+        reporter.note(f"{wanted.model}: {WITHOUT_DIGEST}")
     _require_same_input(model, samples, normalisation)
     card = model.card
     predictor = Predictor(

@@ -242,6 +242,9 @@ def _warn(
 ) -> None:
     for name, error in failures.items():
         reporter.warn("failed", error.sentence.rstrip("."), None if name in error.where else name)
+    for path, told in {str(image.job.path): image.job.warnings for image in done}.items():
+        for sentence in told:
+            reporter.warn("missing_chunks", sentence, path)
     finder.warn(done, reporter)
     if not any(image.foreground_px for image in done):
         reporter.warn(

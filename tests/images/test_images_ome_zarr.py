@@ -20,6 +20,10 @@ from cellmonai.images.find import find_images, image_stem
 from cellmonai.images.labels import read_mask
 from cellmonai.images.maps import write_maps
 from cellmonai.images.open import open_image
+from cellmonai.workflows.count import count
+from cellmonai.workflows.counting.settings import CountSettings
+from cellmonai.workflows.infer import infer
+from cellmonai.workflows.inferring.settings import InferSettings
 
 if TYPE_CHECKING:
     from numcodecs.abc import Codec
@@ -218,7 +222,7 @@ def test_chunks_that_are_not_stored_are_the_fill_value_and_noted(tmp_path: Path)
     write_ome_zarr(tmp_path / "a.zarr", [array], "YX", chunks=(32, 32), fill_value=7)
     (tmp_path / "a.zarr/0/c/1/0").unlink()
     with open_image(tmp_path / "a.zarr") as source:
-        assert source.notes == ("1 of 4 chunks are not stored and read as the fill value 7",)
+        assert source.notes == ("1 of 4 chunks are missing and read as 7",)
         assert (source.read((32, 0, 64, 32)) == 7).all()
         assert np.array_equal(source.read((0, 0, 32, 64))[0], array[:32])
 
@@ -509,3 +513,24 @@ def test_a_mutated_folder_gives_pixels_or_a_sentence(tmp_path: Path) -> None:
         except (InputError, MemoryBudgetError):
             pass
         path.write_bytes(whole)
+
+
+def _without_chunks(folder: Path, *names: str) -> Path:
+    image = np.full((64, 64), 50, np.uint8)
+    image[5:12, 5:12] = image[40:47, 40:47] = 200
+    write_ome_zarr(folder / "a.zarr", [image], "YX", chunks=(32, 32))
+    for name in names:
+        (folder / "a.zarr/0/c" / name).unlink()
+    return folder / "a.zarr"
+
+
+@pytest.mark.parametrize("names", [(), ("0/0",), ("0/0", "1/1"), ("0/0", "0/1", "1/0")], ids=len)
+def test_missing_chunks_are_warned_of_by_the_commands(tmp_path: Path, names: tuple[str, ...]) -> None:
+    path = _without_chunks(tmp_path, *names)
+    inferred = infer([path], settings=InferSettings(method="otsu", output=tmp_path / "masks"))
+    counted = count([path], settings=CountSettings(output=tmp_path / "counts", kind="labels"))
+    expected = [f"{len(names)} of 4 chunks are missing and read as 0"] if names else []
+    for result in (inferred, counted):
+        told = [warning for warning in result.warnings if warning.code == "missing_chunks"]
+        assert [warning.message for warning in told] == expected
+        assert all("a" in (warning.image or "") for warning in told)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import tracemalloc
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +19,7 @@ from cellmonai.images.rows import ArrayRows
 from cellmonai.images.write import label_colours, read_maps, write_labels, write_maps, write_mask, write_png
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -252,7 +255,7 @@ def _link_chunk(folder: Path) -> None:
     [
         (_lose_chunk, "a part of the maps is lost"),
         (_flip_bit, "cannot read the maps"),
-        (_cut_metadata, "cannot read the maps"),
+        (_cut_metadata, "cannot read the Zarr header"),
         (_link_chunk, "there is a link"),
     ],
     ids=["lost chunk", "flipped bit", "cut metadata", "linked chunk"],
@@ -270,3 +273,50 @@ def test_maps_are_refused_where_there_are_none_or_no_room(tmp_path: Path) -> Non
     write_maps(tmp_path / "a.zarr", PROBABILITY, names=("a", "b"), pixel_size_um=None, overwrite=False)
     with pytest.raises(MemoryBudgetError, match="memory budget"):
         read_maps(tmp_path / "a.zarr", memory=1000)
+
+
+def _bomb(folder: Path) -> None:
+    from imagecodecs import zstd_encode
+    from numcodecs.checksum32 import CRC32C
+
+    (folder / "0/c/0/0/0").write_bytes(CRC32C().encode(zstd_encode(bytes(256 << 20))))
+
+
+def _changed_metadata(**facts: object) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        document = json.loads((folder / "zarr.json").read_text())
+        document["attributes"]["cellmonai"].update(facts)
+        (folder / "zarr.json").write_text(json.dumps(document))
+
+    return change
+
+
+def _huge(folder: Path) -> None:
+    document = json.loads((folder / "0/zarr.json").read_text())
+    document["shape"] = document["chunk_grid"]["configuration"]["chunk_shape"] = [1, 10**6, 10**6]
+    (folder / "0/zarr.json").write_text(json.dumps(document))
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        pytest.param(_bomb, "cannot read the maps|more bytes than|more than", id="a chunk that inflates to 256 MiB"),
+        pytest.param(_huge, "a chunk is larger than the maps", id="a chunk of a terapixel"),
+        pytest.param(_changed_metadata(one_is=1e999), "the maps are damaged", id="an infinite scale"),
+        pytest.param(_changed_metadata(one_is=0), "the maps are damaged", id="a scale of 0"),
+        pytest.param(_changed_metadata(names=[1, 2]), "the maps are damaged", id="numbers as names"),
+        pytest.param(_changed_metadata(names="ab"), "the maps are damaged", id="a text as names"),
+        pytest.param(_changed_metadata(pixel_size_um=[0, 1]), "the maps are damaged", id="pixels of size 0"),
+        pytest.param(_changed_metadata(pixel_size_um=[10**400, 1]), "the maps are damaged", id="endless pixels"),
+    ],
+)
+def test_hostile_maps_are_refused_within_little_memory(
+    damage: Callable[[Path], None], reason: str, tmp_path: Path
+) -> None:
+    write_maps(tmp_path / "a.zarr", PROBABILITY, names=("a", "b"), pixel_size_um=None, overwrite=False)
+    damage(tmp_path / "a.zarr")
+    tracemalloc.start()
+    with pytest.raises(InputError, match=reason):
+        read_maps(tmp_path / "a.zarr")
+    assert tracemalloc.get_traced_memory()[1] < 64 << 20
+    tracemalloc.stop()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from cellmonai.images.labels import AS_STORED, ValueChoice, open_mask, read_mask_plane
 from cellmonai.images.mask_rows import mask_rows
 from cellmonai.images.rows import ArrayRows
+from cellmonai.images.source import changed_while_read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from cellmonai.core.units import PixelSize
     from cellmonai.images.rows import Rows
-    from cellmonai.images.source import ImageSource
+    from cellmonai.images.source import ImageSource, Stamp
 
 SMALL_BYTES = 16 * 2**20
 """Masks that decode to more are read in strips."""
@@ -28,7 +29,7 @@ _MOST_KEPT_BYTES = 128 * 2**20
 
 
 def _nothing() -> None:
-    """Nobody asks for a stop."""
+    """Nobody asks for a stop, and what lies in memory does not change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,8 @@ class OpenMask:
     shape : of every plane, (Y, X)
     pixel_size_um : (y, x), None where the file does not say
     notes : what reading left out or chose, in words
+    warnings : what may be wrong with its pixels
+    require_unchanged : raises InputError when the file was written to since it was opened
     """
 
     planes: tuple[str, ...]
@@ -49,6 +52,8 @@ class OpenMask:
     shape: tuple[int, int]
     pixel_size_um: PixelSize | None
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    require_unchanged: Callable[[], None] = _nothing
 
 
 class _StoppableRows:
@@ -92,6 +97,7 @@ class MaskReader:
     _kept: dict[Path, OpenMask] = field(default_factory=dict)
     _kept_bytes: int = 0
     _open: dict[Path, _Shared] = field(default_factory=dict)
+    _stamps: dict[Path, Stamp | None] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     @contextmanager
@@ -129,6 +135,7 @@ class MaskReader:
             if path in self._open:
                 return None
         with open_mask(path, memory=self.memory, choice=self.choice) as source:
+            self._require_same(source)
             size = source.dtype.itemsize * len(source.planes) * source.shape[0] * source.shape[1] * source.shape[2]
             if size > min(SMALL_BYTES, self.memory or SMALL_BYTES):
                 return None
@@ -145,11 +152,22 @@ class MaskReader:
             shared = self._open.get(path)
             if shared is None:
                 source = open_mask(path, memory=self.memory, choice=self.choice)
+                self._require_same(source)
                 planes = range(len(source.planes))
                 rows = tuple(_StoppableRows(mask_rows(source, index, self.choice), self.check) for index in planes)
-                shared = self._open[path] = _Shared(source, _mask_of(source, rows))
+                shared = self._open[path] = _Shared(
+                    source, replace(_mask_of(source, rows), require_unchanged=source.require_unchanged)
+                )
             shared.users += 1
             return shared
+
+    def _require_same(self, source: ImageSource) -> None:
+        """Refuse a file that is not what it was at the first look, which decided what its values mean."""
+        with self._lock:
+            first = self._stamps.setdefault(source.path, source.stamp)
+        if source.stamp != first:
+            source.close()
+            raise changed_while_read(source.path)
 
     def _given_back(self, path: Path, shared: _Shared) -> None:
         with self._lock:
@@ -160,4 +178,5 @@ class MaskReader:
 
 
 def _mask_of(source: ImageSource, rows: tuple[Rows, ...]) -> OpenMask:
-    return OpenMask(source.planes, rows, (source.shape[1], source.shape[2]), source.pixel_size_um, source.notes)
+    size = source.shape[1], source.shape[2]
+    return OpenMask(source.planes, rows, size, source.pixel_size_um, source.notes, source.warnings)

@@ -104,6 +104,9 @@ def count_plane(
         flags = flag_objects(table)
         interval = interval_of(plan, job, how, table, found.labels, image)
         row = _row(job, how, table, found, flags, interval, plan)
+        mask.require_unchanged()
+        if image is not None:
+            image.require_unchanged()
         write_files(job, found, table, flags, image, settings, reporter)
         return CountedPlane(
             job=job,

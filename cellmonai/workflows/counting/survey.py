@@ -125,7 +125,8 @@ def survey(
         said = Heard()
         try:
             with reader.open(mask.path) as opened:
-                return _Looked(mask, _jobs(mask, opened, said, pixel_size_um), None, said, opened.notes)
+                quiet = tuple(note for note in opened.notes if note not in opened.warnings)
+                return _Looked(mask, _jobs(mask, opened, said, pixel_size_um), None, said, quiet)
         except READ_FAILURES as error:
             return _Looked(mask, [], error, said)
 
@@ -144,6 +145,8 @@ def survey(
 
 
 def _jobs(mask: MaskInput, opened: OpenMask, said: Heard, pixel_size_um: PixelSize | None) -> list[PlaneJob]:
+    for sentence in opened.warnings:
+        said.warn("missing_chunks", sentence, mask.name)
     image = _image_of(mask, opened, said)
     jobs = []
     for index, (plane, rows) in enumerate(zip(opened.planes, opened.rows, strict=True)):
@@ -171,6 +174,8 @@ def _image_of(mask: MaskInput, opened: OpenMask, said: Heard) -> _Image:
     try:
         with open_image(mask.image) as image:
             planes = _matching_planes(mask, opened, image.shape[1:], image.planes)
+            for sentence in image.warnings:
+                said.warn("missing_chunks", f"of its image, {sentence}", mask.name)
             return _Image(planes, image.channels, image.pixel_size_um)
     except READ_FAILURES as error:
         if mask.image_is_given:

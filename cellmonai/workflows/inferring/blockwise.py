@@ -9,6 +9,7 @@ from cellmonai.core.files import sha256_of
 from cellmonai.core.units import readable_bytes
 from cellmonai.images.block_files import remove
 from cellmonai.images.budget import available_memory
+from cellmonai.images.source import CHANGED
 from cellmonai.inference.blocks import WindowLimits, make_blocks
 from cellmonai.inference.overlapped import WINDOWS_AHEAD
 from cellmonai.inference.windows import smallest_window
@@ -86,9 +87,10 @@ class BlockByBlock:
         assert self._finding is not None
         try:
             return infer_plane(job, self._finding, self._blocks[job], advance)
-        except IMAGE_FAILURES:
+        except IMAGE_FAILURES as error:
             work = work_folder(job, self._settings)
-            if work.is_dir() and not has_blocks(work):  # else the same file may be read another time, and go on
+            keep = has_blocks(work) and error.code != CHANGED  # the same file may be read another time, and go on
+            if work.is_dir() and not keep:
                 remove(work)
             raise
 

@@ -13,7 +13,7 @@ from cellmonai.images.channels import is_grey_rgb
 from cellmonai.images.write import write_maps, write_mask, write_png
 from cellmonai.instances.find import foreground
 from cellmonai.workflows.inferring.pictures import Scene, draw
-from cellmonai.workflows.inferring.resolution import open_resolved
+from cellmonai.workflows.inferring.resolution import open_job
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -163,7 +163,7 @@ def read_pixels(job: ImageJob, wanted: WantedChannels, settings: InferSettings) 
     MemoryBudgetError
         They are over the budget.
     """
-    with open_resolved(job.path, settings) as source:
+    with open_job(job, settings) as source:
         pixels = source.read(channels=job.channels, plane=job.index)
         if job.grey:
             pixels = _grey(pixels, job.path, source.channels, wanted)

@@ -61,6 +61,7 @@ class ImageJob:
     itemsize: int
     pixel_size_um: PixelSize | None
     notes: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
 
     @property
     def pixels(self) -> int:
@@ -129,6 +130,7 @@ def _jobs_of(source: ImageSource, wanted: WantedChannels, settings: InferSetting
             itemsize=source.dtype.itemsize,
             pixel_size_um=source.pixel_size_um,
             notes=tuple(source.notes),
+            warnings=source.warnings,
         )
         for index, plane in enumerate(source.planes)
         if index in chosen

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cellmonai.core.errors import InputError, UsageError
+from cellmonai.core.errors import InputError
 from cellmonai.core.files import sha256_of
 from cellmonai.instances.settings import InstanceSettings
-from cellmonai.models.file import ModelCard, read_card
+from cellmonai.models.file import ModelCard, has_digest, read_card
 from cellmonai.workflows.inferring.jobs import WantedChannels
 
 if TYPE_CHECKING:
@@ -22,12 +22,16 @@ MODEL_NAME = "model.safetensors"
 
 @dataclass(frozen=True, slots=True)
 class ChosenModel:
-    """A model file, why it was taken, and what it says of itself; `point` is its operating point."""
+    """A model file, why it was taken, and what it says of itself; `point` is its operating point.
+
+    `has_digest` tells whether the file was compared with a digest that it holds.
+    """
 
     path: Path
     reason: str
     card: ModelCard
     point: InstanceSettings
+    has_digest: bool = True
 
     @property
     def wants(self) -> WantedChannels:
@@ -67,13 +71,9 @@ def choose_model(wanted: Path | None, *, threshold: float | None, runs: Path = R
     """
     path, reason = _newest(runs) if wanted is None else (_named(wanted), "asked for")
     card = read_card(path)
-    try:
-        point = InstanceSettings.from_json(card.operating_point)
-    except (UsageError, TypeError) as error:
-        raise InputError(
-            f"has an operating point that cannot be read ({error})", where=str(path), cure="update cellmonai"
-        ) from error
-    return ChosenModel(path, reason, card, point if threshold is None else replace(point, threshold=threshold))
+    point = InstanceSettings.from_json(card.operating_point)
+    chosen = point if threshold is None else replace(point, threshold=threshold)
+    return ChosenModel(path, reason, card, chosen, has_digest(path))
 
 
 def _named(wanted: Path) -> Path:

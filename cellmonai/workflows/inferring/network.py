@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from cellmonai.core.errors import UsageError
 from cellmonai.inference.int8_difference import Int8Difference
+from cellmonai.models.file import WITHOUT_DIGEST
 from cellmonai.workflows.inferring.blended import BlendedByBlock
 from cellmonai.workflows.inferring.blockwise import BlockByBlock
 from cellmonai.workflows.inferring.failures import amount
@@ -88,7 +89,8 @@ class NetworkFinder:
     @property
     def sentence(self) -> str:
         """Which model, and why it was taken."""
-        return f"model: {self._chosen.path} ({self._chosen.reason}); network: {self._chosen.card.network}"
+        unchecked = "" if self._chosen.has_digest else f"; {WITHOUT_DIGEST}"
+        return f"model: {self._chosen.path} ({self._chosen.reason}); network: {self._chosen.card.network}{unchecked}"
 
     @property
     def wants(self) -> WantedChannels:

@@ -95,6 +95,7 @@ def infer_plane(job: ImageJob, finding: BlockFinding, blocks: AnyBlocks, advance
             resumed, damaged = len(store.done), len(store.damaged)
             counts = _do_rest(plane, job, store, finding, blocks, scaling, advance)
             told, found = _told(plane, store, job, finding, blocks, scaling), store.foreground_px
+            plane.source.require_unchanged()
             store.give_names(settings.output / job.mask, settings.output / job.maps, overwrite=settings.overwrite)
     return ImageDone(
         job,

@@ -9,7 +9,7 @@ from cellmonai.core.errors import InputError
 from cellmonai.images.channels import is_grey_rgb
 from cellmonai.images.inverted import InvertedSource
 from cellmonai.images.statistics import scaling_of
-from cellmonai.workflows.inferring.resolution import open_resolved
+from cellmonai.workflows.inferring.resolution import open_job
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,5 +72,5 @@ class PlaneReader:
 @contextmanager
 def open_plane(job: ImageJob, wanted: WantedChannels, settings: InferSettings) -> Iterator[PlaneReader]:
     """Open the image of a job and give its plane, inverted where that is asked for."""
-    with open_resolved(job.path, settings) as source:
+    with open_job(job, settings) as source:
         yield PlaneReader(InvertedSource(source) if settings.invert else source, job, wanted)

@@ -7,13 +7,30 @@ from typing import TYPE_CHECKING
 
 from cellmonai.images.open import open_image
 from cellmonai.images.rescale import at_resolution
+from cellmonai.images.source import changed_while_read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from cellmonai.images.source import ImageSource
+    from cellmonai.workflows.inferring.jobs import ImageJob
     from cellmonai.workflows.inferring.settings import InferSettings
+
+
+@contextmanager
+def open_job(job: ImageJob, settings: InferSettings) -> Iterator[ImageSource]:
+    """Open the image of a job, as `open_resolved`.
+
+    Raises
+    ------
+    InputError
+        As there, or the image is not the one that the job was made from.
+    """
+    with open_resolved(job.path, settings) as source:
+        if source.shape[1:] != job.shape[1:] or source.planes[job.index : job.index + 1] != (job.plane,):
+            raise changed_while_read(job.path)
+        yield source
 
 
 @contextmanager
