@@ -12,9 +12,10 @@ import numpy as np
 from cellmonai.core.errors import InputError
 from cellmonai.images.axes import check_axes
 from cellmonai.images.channels import RGB_NAMES
+from cellmonai.images.exif import orientation_in
 from cellmonai.images.guard import reading
 from cellmonai.images.resolution import from_resolution
-from cellmonai.images.source import ImageFacts, ImageSource, Region, default_names
+from cellmonai.images.source import ImageFacts, ImageSource, Looks, Region, default_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,15 +28,17 @@ if TYPE_CHECKING:
     from cellmonai.images.budget import Budget
 
 _CHANNELS = {"1": 1, "L": 1, "LA": 1, "La": 1, "P": 3, "PA": 3, "RGB": 3, "RGBA": 3, "RGBX": 3, "RGBa": 3}
+_WITH_ALPHA = {"LA", "RGBA"}
 _CHANNELS |= {"I;16": 1, "I;16B": 1, "I;16L": 1, "I;16N": 1, "I": 1, "F": 1}
 
 
 def open_bitmap(path: Path, budget: Budget, *, kind: str, axes: str | None, as_index: bool) -> ImageSource:
-    """Open a PNG, JPEG or BMP; alpha is left out, a palette applied unless `as_index`."""
+    """Open a PNG, JPEG or BMP; alpha is left out and a palette applied, or both kept for masks with `as_index`."""
     with reading(path, f"the {kind} header"), _opened(path, kind) as image:
         (width, height), mode = image.size, image.mode
         frames = getattr(image, "n_frames", 1) if kind == "PNG" else 1
         resolution = image.info.get("dpi") if kind == "PNG" else None
+        orientation = orientation_in(path, image, kind)
     if mode not in _CHANNELS:
         raise InputError(f"its colours are {mode}", where=str(path), cure="save it as grey or RGB")
     if frames > 1:
@@ -55,14 +58,19 @@ def open_bitmap(path: Path, budget: Budget, *, kind: str, axes: str | None, as_i
         raise InputError(
             f"its axes are {stored}, not {axes}", where=str(path), cure=f"leave --axes out or say {stored}"
         )
+    with reading(path, "the pixels"):
+        palette = _palette_of(path, kind) if as_index and mode in {"P", "L"} else None
+    has_alpha = as_index and mode in _WITH_ALPHA
+    names = RGB_NAMES if channels == 3 else default_names(1)
     facts = ImageFacts(
         stored_axes=stored,
-        shape=(channels, height, width),
-        channels=RGB_NAMES if channels == 3 else default_names(1),
+        shape=(channels + has_alpha, height, width),
+        channels=(*names, "alpha") if has_alpha else names,
         dtype=dtype,
         pixel_size_um=_pixel_size(resolution),
         levels=((height, width),),
         notes=_notes(mode, as_index=as_index),
+        looks=Looks(orientation, palette, has_alpha=has_alpha),
     )
     return BitmapSource(path, facts, budget, kind, deep=deep, as_index=as_index)
 
@@ -115,8 +123,29 @@ def _pixel_size(dpi: object) -> PixelSize | None:
 
 
 def _notes(mode: str, *, as_index: bool) -> tuple[str, ...]:
+    if as_index:
+        return ()
     notes = ("alpha channel left out",) if mode in {"LA", "La", "PA", "RGBA", "RGBa"} else ()
-    return (*notes, "palette applied") if mode in {"P", "PA"} and not as_index else notes
+    return (*notes, "palette applied") if mode in {"P", "PA"} else notes
+
+
+def _palette_of(path: Path, kind: str) -> NDArray[np.uint16] | None:
+    """Give red, green, blue and alpha by index; of grey pictures only where one level of them is transparent."""
+    with _opened(path, kind) as image:
+        clear = image.info.get("transparency")
+        if image.mode == "L":
+            if not isinstance(clear, int):
+                return None
+            colours = np.repeat(np.arange(256), 3).reshape(-1, 3)
+        else:
+            image.load()
+            colours = np.asarray(image.getpalette("RGB") or [], np.int64).reshape(-1, 3)[:256]
+    alpha = np.full((len(colours), 1), 255)
+    if isinstance(clear, int) and clear < len(alpha):
+        alpha[clear] = 0
+    elif isinstance(clear, bytes):
+        alpha[: len(clear), 0] = list(clear[: len(alpha)])
+    return np.concatenate([colours, alpha], axis=1).astype(np.uint16)
 
 
 class BitmapSource(ImageSource):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cellmonai.core.errors import InputError
-from cellmonai.images.channels import is_grey_rgb
+from cellmonai.images.channels import RGB_NAMES, is_grey_rgb
 from cellmonai.images.find import family_of
 from cellmonai.images.open import open_indexed
 
@@ -73,8 +73,8 @@ def read_masks(path: Path, *, memory: int | None = None) -> list[MaskImage]:
         return [read_mask_plane(source, plane) for plane in range(len(source.planes))]
 
 
-def open_mask(path: Path, *, memory: int | None = None) -> ImageSource:
-    """Open a mask for reading plane by plane with `read_mask_plane`."""
+def open_mask(path: Path, *, memory: int | None = None, as_stored: bool = False) -> ImageSource:
+    """Open a mask for reading plane by plane with `read_mask_plane`; `as_stored` leaves an orientation tag alone."""
     if family_of(path) == "JPEG":
         raise InputError(
             "a JPEG blurs the borders of a mask, so that its values are no labels",
@@ -82,7 +82,7 @@ def open_mask(path: Path, *, memory: int | None = None) -> ImageSource:
             cure="export the mask as PNG or TIFF",
             code="jpeg_mask",
         )
-    return open_indexed(path, memory=memory)
+    return open_indexed(path, memory=memory, as_stored=as_stored)
 
 
 def read_mask_plane(source: ImageSource, plane: int) -> MaskImage:
@@ -114,7 +114,7 @@ def _one_channel(array: NDArray[Any], source: ImageSource) -> NDArray[Any]:
     if array.shape[0] == 1 or is_grey_rgb(array):
         plane: NDArray[Any] = array[0]
         return plane
-    is_colour = array.shape[0] == 3
+    is_colour = source.channels == RGB_NAMES
     raise InputError(
         "the mask is a colour picture" if is_colour else f"the mask has {array.shape[0]} channels",
         where=str(source.path),

@@ -76,6 +76,7 @@ class Rescaled(ImageSource):
             levels=(size,),
             planes=source.planes,
             notes=(*source.notes, f"read at level {level} of {width} x {height} px{changed}"),
+            orientation=source.orientation,
         )
         super().__init__(source.path, facts, source.budget)
         self._source, self._level, self._factor = source, level, factor

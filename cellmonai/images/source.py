@@ -28,6 +28,22 @@ Region = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
+class Looks:
+    """How a file wants its pixels to be shown, where this was not applied to them yet.
+
+    Parameters
+    ----------
+    orientation : the tag of EXIF and TIFF, 1 to 8; 1 is as stored
+    palette : red, green, blue and alpha by index, shape (entries, 4), of an image that gives indices
+    has_alpha : whether the last channel is alpha
+    """
+
+    orientation: int = 1
+    palette: NDArray[np.uint16] | None = None
+    has_alpha: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ImageFacts:
     """What the header says, after everything in it was checked.
 
@@ -41,6 +57,8 @@ class ImageFacts:
     levels : (Y, X) of each resolution, full size first
     planes : one name per series, time and depth; ("",) when there is only one
     notes : what was left out or chosen, in words, for the run record
+    looks : how the file wants to be shown
+    orientation : the orientation tag that was applied
     """
 
     stored_axes: str
@@ -51,6 +69,8 @@ class ImageFacts:
     levels: tuple[tuple[int, int], ...]
     planes: tuple[str, ...] = ("",)
     notes: tuple[str, ...] = ()
+    looks: Looks = Looks()
+    orientation: int = 1
 
 
 class ImageSource(ABC):
@@ -58,7 +78,8 @@ class ImageSource(ABC):
 
     Attributes
     ----------
-    path, stored_axes, shape, channels, dtype, pixel_size_um, levels, planes, notes : as in `ImageFacts`
+    path : of the file or folder
+    stored_axes, shape, channels, dtype, pixel_size_um, levels, planes, notes, looks, orientation : as in `ImageFacts`
     axes : always "CYX", what `read` gives
     """
 
@@ -76,6 +97,8 @@ class ImageSource(ABC):
         self.levels = facts.levels
         self.planes = facts.planes
         self.notes = facts.notes
+        self.looks = facts.looks
+        self.orientation = facts.orientation
 
     @cached_property
     def fingerprint(self) -> str:
