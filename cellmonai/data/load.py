@@ -12,7 +12,7 @@ from cellmonai.core.interrupts import StopWish
 from cellmonai.core.text import did_you_mean
 from cellmonai.data.samples import Sample, check_budget, sample_bytes
 from cellmonai.images.budget import available_memory
-from cellmonai.images.channels import is_grey_rgb, to_channels
+from cellmonai.images.channels import is_grey_rgb, strongest_channel, to_channels
 from cellmonai.images.layouts import Pair, read_pair_labels
 from cellmonai.images.open import open_image
 from cellmonai.instances.find import find_instances, keep_labels
@@ -52,6 +52,10 @@ class SampleLoader:
     axes : order of the axes for files that do not say it
     pixel_size_um : (y, x) for files that do not say it
     wish : Ctrl-C, met between two files
+
+    Attributes
+    ----------
+    unsure : names of pairs whose image has an orientation tag, where the mask may lie as it is shown or as it is stored
     """
 
     def __init__(
@@ -68,6 +72,7 @@ class SampleLoader:
         self.names: tuple[str, ...] = ()
         self.pixel_sizes: set[PixelSize | None] = set()
         self.kind: str | None = None
+        self.unsure: list[str] = []
         self.held_bytes = 0
         self.wish = wish or StopWish()
 
@@ -135,11 +140,14 @@ class SampleLoader:
         try:
             return to_channels(image, len(self.names))
         except InputError as error:
-            cure = "name the channels to use in data.channels, or leave such images out with data.select"
+            name = source.channels[strongest_channel(image)]
+            cure = f"name the channels to use in data.channels, as {name!r}, or leave such images out with data.select"
             raise InputError(error.what, where=str(source.path), cure=cure) from error
 
     def _labels(self, pair: Pair) -> NDArray[np.int32]:
         truth = read_pair_labels(pair)
+        if truth.is_unsure:
+            self.unsure.append(pair.name)
         if self.kind == "labels":
             return keep_labels(truth.labels.astype(np.int32), _TRUTH).labels
         return find_instances(truth.labels > 0, _TRUTH).labels

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
-    from PIL import Image
+    from PIL import Image, ImageFile
 
     from cellmonai.core.units import PixelSize
     from cellmonai.images.budget import Budget
@@ -83,6 +83,8 @@ def _opened(path: Path, kind: str) -> Iterator[Image.Image]:
     with warnings.catch_warnings(action="ignore"):
         try:
             with Image.open(path, formats=[kind]) as image:
+                if kind == "BMP":
+                    _mend_bits(image, path)
                 yield image
         except Image.DecompressionBombError as error:
             raise InputError(
@@ -90,6 +92,26 @@ def _opened(path: Path, kind: str) -> Iterator[Image.Image]:
                 where=str(path),
                 cure="save it as a tiled TIFF",
             ) from error
+
+
+def _mend_bits(image: ImageFile.ImageFile, path: Path) -> None:
+    """Correct how Pillow unpacks a BMP of 4 or 8 bits whose palette is grey: it takes 2 greys for single bits.
+
+    Raises
+    ------
+    InputError
+        It has 4 bits, which Pillow would take for other ones.
+    """
+    with path.open("rb") as stream:
+        head = stream.read(30)
+    at = 24 if head[14] == 12 else 28  # OS/2 has a shorter header
+    bits = int.from_bytes(head[at : at + 2], "little")
+    if image.mode not in {"1", "L"} or bits == {"1": 1, "L": 8}[image.mode]:
+        return
+    tile = image.tile[0]
+    if bits != 8 or tile.codec_name != "raw" or not isinstance(tile.args, tuple):
+        raise InputError(f"it is a grey BMP of {bits} bits", where=str(path), cure="save it as PNG or with 8 bits")
+    image.tile = [tile._replace(args=("1;8", *tile.args[1:]))]
 
 
 def _is_deep_colour(path: Path) -> bool:

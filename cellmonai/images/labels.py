@@ -32,12 +32,14 @@ class MaskImage:
     array : (Y, X), bool where the file stores single bits, else an integer type
     pixel_size_um : (y, x) or None
     path, plane : where it is from; `plane` is "" when the file has only one
+    orientation : the orientation tag that was applied
     """
 
     array: NDArray[Any]
     pixel_size_um: PixelSize | None
     path: Path
     plane: str = ""
+    orientation: int = 1
 
     @property
     def is_binary(self) -> bool:
@@ -90,7 +92,7 @@ def read_mask_plane(source: ImageSource, plane: int) -> MaskImage:
     array = read_mask_strip(source, plane, 0, source.shape[1])
     if source.dtype.kind == "f" and int(array.max()) <= 0xFFFF:
         array = array.astype(np.uint16)
-    return MaskImage(array, source.pixel_size_um, source.path, source.planes[plane])
+    return MaskImage(array, source.pixel_size_um, source.path, source.planes[plane], source.orientation)
 
 
 def read_mask_strip(source: ImageSource, plane: int, top: int, bottom: int) -> NDArray[Any]:

@@ -6,7 +6,7 @@ Layouts: "pairs" (pairs.py), "dsb2018" (dsb2018.py), "bbbc005" (bbbc005.py), "ct
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from cellmonai.images.ctc import ctc_pairs
 from cellmonai.images.dsb2018 import dsb2018_pairs
 from cellmonai.images.labels import in_raster_order, read_mask
 from cellmonai.images.open import open_image
+from cellmonai.images.orientation import mask_lies, turned
 from cellmonai.images.pair import Pair, PairList
 from cellmonai.images.pairs import folder_pairs
 from cellmonai.images.tables import join_tables
@@ -40,10 +41,12 @@ class PairMask:
     ----------
     labels : int32 label image (Y, X), or bool foreground (Y, X)
     kind : which of the two; a file with a single value beside 0 counts as binary
+    is_unsure : whether only the image has an orientation tag, and the mask may lie as it is shown or as it is stored
     """
 
     labels: NDArray[np.int32] | NDArray[np.bool_]
     kind: Literal["labels", "binary"]
+    is_unsure: bool = False
 
 
 def find_pairs(
@@ -102,14 +105,23 @@ def read_pair_labels(pair: Pair) -> PairMask:
     if not pair.masks:
         raise InputError("the image has no mask, only a count", where=str(pair.image), cure="leave it out or draw one")
     with open_image(pair.image) as image:
-        size = image.shape[1:]
+        size, orientation = image.shape[1:], image.orientation
     first = read_mask(pair.masks[0])
-    check_pair(size, first.array.shape, where=str(pair.masks[0]))
+    lies = mask_lies(orientation, size, first.array.shape, mask_orientation=first.orientation)
+    array = _as_shown(first.array, orientation if lies == "stored" else 1)
+    check_pair(size, array.shape, where=str(pair.masks[0]))
+    is_unsure = lies == "unsure"
     if pair.one_per_object:
-        return PairMask(_painted(pair, size), "labels")
+        painted = _painted(pair, size, orientation if lies == "stored" else 1)
+        return PairMask(painted, "labels", is_unsure)
     if first.is_binary:
-        return PairMask(first.array != 0, "binary")
-    return PairMask(in_raster_order(first.array), "labels")
+        return PairMask(array != 0, "binary", is_unsure)
+    return PairMask(in_raster_order(array), "labels", is_unsure)
+
+
+def _as_shown(array: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """Turn a mask that lies as its image is stored."""
+    return np.ascontiguousarray(turned(array, orientation))
 
 
 def check_pair(image_shape: Sequence[int], mask_shape: Sequence[int], *, where: str) -> None:
@@ -129,10 +141,10 @@ def check_pair(image_shape: Sequence[int], mask_shape: Sequence[int], *, where: 
         )
 
 
-def _painted(pair: Pair, size: tuple[int, int]) -> NDArray[np.int32]:
+def _painted(pair: Pair, size: tuple[int, int], orientation: int) -> NDArray[np.int32]:
     objects = []
     for path in pair.masks:
-        inside = read_mask(path).array != 0
+        inside = _as_shown(read_mask(path).array, orientation) != 0
         check_pair(size, inside.shape, where=str(path))
         flat = np.flatnonzero(inside)
         if flat.size:

@@ -62,14 +62,13 @@ def palette_table(palette: NDArray[Any], used: NDArray[np.bool_], dtype: np.dtyp
         values[occurring] = alpha
         return PaletteTable(values, ("mask read from the alpha channel",))
     black = _black(colours)
-    if bool((colours == colours[:, :1]).all()) or _is_black_and_white(colours):
-        levels = np.where(black, 0, colours.max(axis=1))
-        if _is_black_and_white(colours):
-            levels = np.where(black, 0, 255)
+    if not _is_black_and_white(palette[:, :3]):  # with these two, a page that is white all over is no riddle
         _require_black(black, occurring, path)
-        values[occurring] = levels
+    if _is_black_and_white(colours):
+        values[occurring] = np.where(black, 0, 255)
+    elif bool((colours == colours[:, :1]).all()):
+        values[occurring] = np.where(black, 0, colours.max(axis=1))
     else:
-        _require_black(black, occurring, path)
         values[occurring] = _labels(occurring, black, path)
     moved = bool((values[0] != 0) and used[0])
     note = "the mask's palette decides: its black is the background, though that is not the first colour"
@@ -99,16 +98,16 @@ def alpha_disagrees(path: Path) -> InputError:
 
 def _black(colours: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Tell which colours are black; where none is exactly, one that quantising moved counts if no other is dark."""
-    black: NDArray[np.bool_] = (colours == 0).all(axis=1)
+    black = np.asarray((colours == 0).all(axis=1))
     if not black.any():
-        near: NDArray[np.bool_] = (colours < _NEAR).all(axis=1)
+        near = np.asarray((colours < _NEAR).all(axis=1))
         others = colours[~near].max(axis=1) if (~near).any() else np.zeros(0)
         if np.count_nonzero(near) == 1 and len(others) and (others >= _SHADE).all():
-            black = near
+            return near
     return black
 
 
-def _is_black_and_white(colours: NDArray[np.int64]) -> bool:
+def _is_black_and_white(colours: NDArray[Any]) -> bool:
     """Whether all are black or white, up to what quantising does."""
     near_black, near_white = (colours < _NEAR).all(axis=1), (colours > 255 - _NEAR).all(axis=1)
     few = len(np.unique(colours, axis=0)) <= 2

@@ -2,7 +2,7 @@
 
 Cameras and phones store pixels as the sensor gave them, and a number that says how to turn them. It is applied to
 images and masks alike. ImageJ, Bio-Formats and tifffile do not apply it, so that a mask drawn there lies as its image
-is stored; `pair_orientation` finds this out from the sizes.
+is stored; `mask_lies` finds this out from the sizes.
 
 References
 ----------
@@ -12,7 +12,7 @@ EXIF 2.32, section 4.6.4, tag 274; TIFF 6.0, page 36.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -46,9 +46,30 @@ _TURNS = {
 }
 
 
-def swaps_axes(orientation: int) -> bool:
-    """Tell whether stored rows are shown as columns."""
-    return _TURNS[orientation].transposed
+def mask_lies(
+    orientation: int, shown: Sequence[int], mask: Sequence[int], *, mask_orientation: int
+) -> Literal["shown", "stored", "unsure"]:
+    """Tell from the sizes whether a mask lies as its image is shown, or as that is stored.
+
+    Parameters
+    ----------
+    orientation : that was applied to the image
+    shown : (Y, X) of the image as it is shown
+    mask : (Y, X) of the mask, as it is shown
+    mask_orientation : that was applied to the mask; with a tag of its own it lies as it is shown
+
+    Returns
+    -------
+    "unsure" where the size is the same both ways; a mask of another size lies as it is shown, and is for the caller to
+    refuse
+    """
+    shown, mask = tuple(shown), tuple(mask)
+    if orientation == 1 or mask_orientation != 1:
+        return "shown"
+    stored = shown[::-1] if _TURNS[orientation].transposed else shown
+    if stored == shown == mask:
+        return "unsure"
+    return "stored" if mask == stored else "shown"
 
 
 def turned(array: NDArray[Any], orientation: int) -> NDArray[Any]:
@@ -60,12 +81,7 @@ def turned(array: NDArray[Any], orientation: int) -> NDArray[Any]:
 
 def as_shown(source: ImageSource) -> ImageSource:
     """Give `source` with its orientation tag applied; itself where there is none."""
-    return source if source.looks.orientation == 1 else turned_source(source, source.looks.orientation)
-
-
-def turned_source(source: ImageSource, orientation: int, *, note: str = "") -> ImageSource:
-    """Give `source` turned by an orientation, from its own tag or, with a `note` that says so, from its image's."""
-    return OrientedSource(source, orientation, note or f"orientation tag {orientation} applied")
+    return source if source.looks.orientation == 1 else OrientedSource(source)
 
 
 class OrientedSource(WrappedSource):
@@ -74,11 +90,10 @@ class OrientedSource(WrappedSource):
     Parameters
     ----------
     source : stays open as long as this is used; closing this closes it
-    orientation : 1 to 8 as in EXIF
-    note : says in the run record what was done
     """
 
-    def __init__(self, source: ImageSource, orientation: int, note: str) -> None:
+    def __init__(self, source: ImageSource) -> None:
+        orientation = source.looks.orientation
         self._turn = _TURNS[orientation]
         channels, height, width = source.shape
         size = source.pixel_size_um
@@ -88,7 +103,7 @@ class OrientedSource(WrappedSource):
             shape=(channels, width, height) if swap else source.shape,
             levels=tuple((x, y) for y, x in source.levels) if swap else source.levels,
             pixel_size_um=(size[1], size[0]) if swap and size else size,
-            notes=(*source.notes, note),
+            notes=(*source.notes, f"orientation tag {orientation} applied"),
             looks=replace(source.looks, orientation=1),
             orientation=orientation,
         )

@@ -146,6 +146,13 @@ def _note_split(split: Split, data: Data, reporter: Reporter) -> None:
 
 
 def _note_input(loader: SampleLoader, samples: Sequence[Sample], reporter: Reporter) -> None:
+    if loader.unsure:
+        names = f"{loader.unsure[0]}" + (f" and {len(loader.unsure) - 1:,} more" if len(loader.unsure) > 1 else "")
+        reporter.warn(
+            "orientation_unsure",
+            f"{names}: the image has an orientation tag and its mask has none; both were taken as they are shown. "
+            "If the masks were drawn in ImageJ, remove the tags",
+        )
     facts = loader.facts()
     size = f"{facts.pixel_size_um[0]:g} x {facts.pixel_size_um[1]:g} µm" if facts.pixel_size_um else "unknown"
     if len(loader.pixel_sizes) > 1:

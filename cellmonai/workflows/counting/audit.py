@@ -89,7 +89,12 @@ def drawn_audit(planes: Sequence[CountedPlane], settings: CountSettings, reporte
             plane=plane.count.plane,
             shape=plane.job.shape,
             labels=FileRows(settings.output / plane.count.outputs[0], plane.job.shape),
-            image=file_image(plane.job.mask.image, plane=plane.job.image_plane or 0, memory=settings.memory)
+            image=file_image(
+                plane.job.mask.image,
+                plane=plane.job.image_plane or 0,
+                memory=settings.memory,
+                as_stored=plane.job.image_as_stored,
+            )
             if plane.job.mask.image is not None and plane.job.image_plane is not None
             else None,
             owner_x=plane.cells["centroid_x_px"],

@@ -41,12 +41,14 @@ class OpenMask:
     rows : of each plane
     shape : of every plane, (Y, X)
     pixel_size_um : (y, x), None where the file does not say
+    orientation : the orientation tag that was applied
     """
 
     planes: tuple[str, ...]
     rows: tuple[Rows, ...]
     shape: tuple[int, int]
     pixel_size_um: PixelSize | None
+    orientation: int = 1
 
 
 class _StoppableRows:
@@ -156,4 +158,5 @@ class MaskReader:
 
 
 def _mask_of(source: ImageSource, rows: tuple[Rows, ...]) -> OpenMask:
-    return OpenMask(source.planes, rows, (source.shape[1], source.shape[2]), source.pixel_size_um)
+    shape = (source.shape[1], source.shape[2])
+    return OpenMask(source.planes, rows, shape, source.pixel_size_um, source.orientation)
