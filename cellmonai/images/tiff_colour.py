@@ -107,7 +107,7 @@ def colour_of(page: TiffPage, path: Path, *, as_index: bool, imagej: bool = Fals
     white = None
     if photometric == _MIN_IS_WHITE and not _is_tifffile_bool(page):
         white = _white(page, path)
-    alpha = [sample for sample in range(samples) if sample not in kept]
+    alpha = sorted(set(range(samples)) - set(kept))
     if as_index and len(alpha) == 1:
         return Colour((*kept, *alpha), (*names, "alpha"), dtype, white=white, has_alpha=True)
     return Colour(kept, names, dtype, white=white, notes=("alpha channel left out",) if alpha else ())
