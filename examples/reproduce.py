@@ -72,7 +72,7 @@ def truth_of(experiment: str, pairs: list[Pair], output: Path) -> Path:
     (output / "truth").mkdir()
     for pair in pairs:
         if experiment in ("c_resunet", "tiled_cnn"):  # binary masks of neurons that lie apart: every region is one
-            labels = label_components(read_pair_mask(pair) != 0)
+            labels = label_components(read_pair_mask(pair).array != 0)
             imwrite(output / "truth" / f"{pair.image.stem}.tif", labels.astype("uint16"))
         else:
             shutil.copy(pair.masks[0], output / "truth" / f"{pair.image.stem}{pair.masks[0].suffix}")

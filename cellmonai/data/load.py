@@ -13,7 +13,7 @@ from cellmonai.core.text import did_you_mean
 from cellmonai.data.samples import Sample, check_budget, sample_bytes
 from cellmonai.data.truth import TruthReader
 from cellmonai.images.budget import available_memory
-from cellmonai.images.channels import is_grey_rgb, to_channels
+from cellmonai.images.channels import is_grey_rgb, strongest_channel, to_channels
 from cellmonai.images.open import open_image
 
 if TYPE_CHECKING:
@@ -122,7 +122,8 @@ class SampleLoader:
         try:
             return to_channels(image, len(self.names))
         except InputError as error:
-            cure = "name the channels to use in data.channels, or leave such images out with data.select"
+            name = source.channels[strongest_channel(image)]
+            cure = f"name the channels to use in data.channels, as {name!r}, or leave such images out with data.select"
             raise InputError(error.what, where=str(source.path), cure=cure) from error
 
 

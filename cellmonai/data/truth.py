@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -29,11 +30,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from cellmonai.core.progress import Reporter
     from cellmonai.images.labels import ValueChoice
     from cellmonai.images.layouts import Pair
     from cellmonai.instances.mask_kind import AskedKind, Kind, MaskLook
 
 _UNFILTERED = InstanceSettings(min_area_px=0)
+_MOST_TOLD = 5
 
 
 class TruthNote(NamedTuple):
@@ -85,7 +88,7 @@ class TruthReader:
                 check()
                 if pair.one_per_object:
                     return [*found, ("", _PAINTED)]
-                look = _look(read_pair_mask(pair, self.choice), pair)
+                look = _look(read_pair_mask(pair, self.choice).array, pair)
                 found.append((pair.name, look))
                 if look.is_labels:
                     break
@@ -104,7 +107,14 @@ class TruthReader:
         """
         if self.kind is None:
             self.decide_kind([pair])
-        stored = read_pair_mask(pair, self.choice)
+        mask = read_pair_mask(pair, self.choice)
+        stored = mask.array
+        if mask.is_unsure:
+            message = (
+                "the image has an orientation tag and its mask has none; both were taken as they are shown. If "
+                "the mask was drawn in ImageJ, remove the tag"
+            )
+            self.notes.append(TruthNote("orientation_unsure", message, pair.name))
         if pair.one_per_object:
             return stored.astype(np.int32)
         where = str(pair.masks[0])
@@ -119,6 +129,15 @@ class TruthReader:
                 code="dots",
             )
         return labels
+
+    def tell(self, reporter: Reporter) -> None:
+        """Warn of everything in `notes`, of each code for the first few pairs."""
+        for code, several in groupby(sorted(self.notes), key=lambda note: note.code):
+            notes = list(several)
+            for note in notes[:_MOST_TOLD]:
+                reporter.warn(code, note.message, note.name)
+            if len(notes) > _MOST_TOLD:
+                reporter.warn(code, f"the same holds for {len(notes) - _MOST_TOLD:,} more masks")
 
     def _labels(self, stored: NDArray[np.generic], look: MaskLook, pair: Pair, where: str) -> NDArray[np.int32]:
         if self.kind == "binary":

@@ -12,30 +12,33 @@ import numpy as np
 from cellmonai.core.errors import InputError
 from cellmonai.images.axes import check_axes
 from cellmonai.images.channels import RGB_NAMES
+from cellmonai.images.exif import orientation_in
 from cellmonai.images.guard import reading
 from cellmonai.images.resolution import from_resolution
-from cellmonai.images.source import ImageFacts, ImageSource, Region, default_names
+from cellmonai.images.source import ImageFacts, ImageSource, Looks, Region, default_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
-    from PIL import Image
+    from PIL import Image, ImageFile
 
     from cellmonai.core.units import PixelSize
     from cellmonai.images.budget import Budget
 
 _CHANNELS = {"1": 1, "L": 1, "LA": 1, "La": 1, "P": 3, "PA": 3, "RGB": 3, "RGBA": 3, "RGBX": 3, "RGBa": 3}
+_WITH_ALPHA = {"LA", "RGBA"}
 _CHANNELS |= {"I;16": 1, "I;16B": 1, "I;16L": 1, "I;16N": 1, "I": 1, "F": 1}
 
 
 def open_bitmap(path: Path, budget: Budget, *, kind: str, axes: str | None, as_index: bool) -> ImageSource:
-    """Open a PNG, JPEG or BMP; alpha is left out, a palette applied unless `as_index`."""
+    """Open a PNG, JPEG or BMP; alpha is left out and a palette applied, or both kept for masks with `as_index`."""
     with reading(path, f"the {kind} header"), _opened(path, kind) as image:
         (width, height), mode = image.size, image.mode
         frames = getattr(image, "n_frames", 1) if kind == "PNG" else 1
         resolution = image.info.get("dpi") if kind == "PNG" else None
+        orientation = orientation_in(path, image, kind)
     if mode not in _CHANNELS:
         raise InputError(f"its colours are {mode}", where=str(path), cure="save it as grey or RGB")
     if frames > 1:
@@ -55,14 +58,19 @@ def open_bitmap(path: Path, budget: Budget, *, kind: str, axes: str | None, as_i
         raise InputError(
             f"its axes are {stored}, not {axes}", where=str(path), cure=f"leave --axes out or say {stored}"
         )
+    with reading(path, "the pixels"):
+        palette = _palette_of(path, kind) if as_index and mode in {"P", "L"} else None
+    has_alpha = as_index and mode in _WITH_ALPHA
+    names = RGB_NAMES if channels == 3 else default_names(1)
     facts = ImageFacts(
         stored_axes=stored,
-        shape=(channels, height, width),
-        channels=RGB_NAMES if channels == 3 else default_names(1),
+        shape=(channels + has_alpha, height, width),
+        channels=(*names, "alpha") if has_alpha else names,
         dtype=dtype,
         pixel_size_um=_pixel_size(resolution),
         levels=((height, width),),
         notes=_notes(mode, as_index=as_index),
+        looks=Looks(orientation, palette, has_alpha=has_alpha),
     )
     return BitmapSource(path, facts, budget, kind, deep=deep, as_index=as_index)
 
@@ -75,6 +83,8 @@ def _opened(path: Path, kind: str) -> Iterator[Image.Image]:
     with warnings.catch_warnings(action="ignore"):
         try:
             with Image.open(path, formats=[kind]) as image:
+                if kind == "BMP":
+                    _mend_bits(image, path)
                 yield image
         except Image.DecompressionBombError as error:
             raise InputError(
@@ -82,6 +92,26 @@ def _opened(path: Path, kind: str) -> Iterator[Image.Image]:
                 where=str(path),
                 cure="save it as a tiled TIFF",
             ) from error
+
+
+def _mend_bits(image: ImageFile.ImageFile, path: Path) -> None:
+    """Correct how Pillow unpacks a BMP of 4 or 8 bits whose palette is grey: it takes 2 greys for single bits.
+
+    Raises
+    ------
+    InputError
+        It has 4 bits, which Pillow would take for other ones.
+    """
+    with path.open("rb") as stream:
+        head = stream.read(30)
+    at = 24 if head[14] == 12 else 28  # OS/2 has a shorter header
+    bits = int.from_bytes(head[at : at + 2], "little")
+    if image.mode not in {"1", "L"} or bits == {"1": 1, "L": 8}[image.mode]:
+        return
+    tile = image.tile[0]
+    if bits != 8 or tile.codec_name != "raw" or not isinstance(tile.args, tuple):
+        raise InputError(f"it is a grey BMP of {bits} bits", where=str(path), cure="save it as PNG or with 8 bits")
+    image.tile = [tile._replace(args=("1;8", *tile.args[1:]))]
 
 
 def _is_deep_colour(path: Path) -> bool:
@@ -115,8 +145,29 @@ def _pixel_size(dpi: object) -> PixelSize | None:
 
 
 def _notes(mode: str, *, as_index: bool) -> tuple[str, ...]:
+    if as_index:
+        return ()
     notes = ("alpha channel left out",) if mode in {"LA", "La", "PA", "RGBA", "RGBa"} else ()
-    return (*notes, "palette applied") if mode in {"P", "PA"} and not as_index else notes
+    return (*notes, "palette applied") if mode in {"P", "PA"} else notes
+
+
+def _palette_of(path: Path, kind: str) -> NDArray[np.uint16] | None:
+    """Give red, green, blue and alpha by index; of grey pictures only where one level of them is transparent."""
+    with _opened(path, kind) as image:
+        clear = image.info.get("transparency")
+        if image.mode == "L":
+            if not isinstance(clear, int):
+                return None
+            colours = np.repeat(np.arange(256), 3).reshape(-1, 3)
+        else:
+            image.load()
+            colours = np.asarray(image.getpalette("RGB") or [], np.int64).reshape(-1, 3)[:256]
+    alpha = np.full((len(colours), 1), 255)
+    if isinstance(clear, int) and clear < len(alpha):
+        alpha[clear] = 0
+    elif isinstance(clear, bytes):
+        alpha[: len(clear), 0] = list(clear[: len(alpha)])
+    return np.concatenate([colours, alpha], axis=1).astype(np.uint16)
 
 
 class BitmapSource(ImageSource):

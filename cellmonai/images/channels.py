@@ -23,6 +23,11 @@ def is_grey_rgb(array: NDArray[Any]) -> bool:
     )
 
 
+def strongest_channel(array: NDArray[Any]) -> int:
+    """Give the index of the channel of `array` (C, Y, X) whose values differ most: the one that holds the signal."""
+    return int(np.argmax([float(channel.astype(np.float64).std()) for channel in array]))
+
+
 def to_channels(array: NDArray[Any], wanted: int, *, where: str = "") -> NDArray[Any]:
     """Give `array` (C, Y, X) with `wanted` channels, where that loses nothing.
 
@@ -38,7 +43,10 @@ def to_channels(array: NDArray[Any], wanted: int, *, where: str = "") -> NDArray
         return array
     if wanted == 1 and is_grey_rgb(array):
         return array[:1]
-    cure = "choose one with --channel" if wanted == 1 else f"give images with {wanted} channels"
+    cure = f"give images with {wanted} channels"
+    if wanted == 1:
+        name = RGB_NAMES[strongest_channel(array)] if found == len(RGB_NAMES) else str(strongest_channel(array))
+        cure = f"choose one, as --channel {name}, which varies most"
     kind = "colour with 3 different channels" if found == 3 else f"{found} channels"
     expected = "1 channel is" if wanted == 1 else f"{wanted} channels are"
     raise InputError(f"the image has {kind} and {expected} expected", where=where, cure=cure)

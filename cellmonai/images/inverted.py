@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cellmonai.images.source import ImageFacts, ImageSource
+from cellmonai.images.wrapped import WrappedSource
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from cellmonai.images.source import Region
+    from cellmonai.images.source import ImageSource, Region
 
 _BAND_PX = 1 << 22
 
 
-class InvertedSource(ImageSource):
+class InvertedSource(WrappedSource):
     """Another source with its intensities turned over, in the same range.
 
     The range is that of the type for whole numbers, and that of the plane and channel for others, found by a pass over
@@ -30,38 +30,8 @@ class InvertedSource(ImageSource):
     """
 
     def __init__(self, source: ImageSource) -> None:
-        facts = ImageFacts(
-            stored_axes=source.stored_axes,
-            shape=source.shape,
-            channels=source.channels,
-            dtype=source.dtype,
-            pixel_size_um=source.pixel_size_um,
-            levels=source.levels,
-            planes=source.planes,
-            z_step_um=source.z_step_um,
-            notes=source.notes,
-            warnings=source.warnings,
-        )
-        super().__init__(source.path, facts, source.budget)
-        self._source = source
+        super().__init__(source)
         self._sums: dict[tuple[int, int], Any] = {}
-
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256 of the file's content, in hexadecimal."""
-        return self._source.fingerprint
-
-    def require_unchanged(self) -> None:
-        """As of the source."""
-        self._source.require_unchanged()
-
-    def block_shape(self, level: int = 0) -> tuple[int, int]:
-        """Rows and columns of a tile, strip or chunk of the source."""
-        return self._source.block_shape(level)
-
-    def keep_rows_only(self) -> None:
-        """As of the source."""
-        self._source.keep_rows_only()
 
     def _read(self, box: Region, channels: Sequence[int], level: int, plane: int) -> NDArray[Any]:
         pixels = self._source.read(box, channels=channels, level=level, plane=plane)
@@ -82,7 +52,3 @@ class InvertedSource(ImageSource):
                 ends.append((part.min(), part.max()))
             self._sums[channel, plane] = min(low for low, _ in ends) + max(high for _, high in ends)
         return self._sums[channel, plane]
-
-    def close(self) -> None:
-        """Close the source."""
-        self._source.close()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cellmonai.core.errors import InputError, UsageError
-from cellmonai.images.channels import is_grey_rgb
+from cellmonai.images.channels import RGB_NAMES, is_grey_rgb
 from cellmonai.images.find import family_of
 from cellmonai.images.open import open_indexed
 
@@ -79,12 +79,14 @@ class MaskImage:
     array : (Y, X), bool where the file stores single bits, else an integer type
     pixel_size_um : (y, x) or None
     path, plane : where it is from; `plane` is "" when the file has only one
+    orientation : the orientation tag that was applied
     """
 
     array: NDArray[Any]
     pixel_size_um: PixelSize | None
     path: Path
     plane: str = ""
+    orientation: int = 1
 
     @property
     def is_binary(self) -> bool:
@@ -120,8 +122,13 @@ def read_masks(path: Path, *, memory: int | None = None, choice: ValueChoice = A
         return [read_mask_plane(source, plane, choice) for plane in range(len(source.planes))]
 
 
-def open_mask(path: Path, *, memory: int | None = None, choice: ValueChoice = AS_STORED) -> ImageSource:
-    """Open a mask for reading plane by plane with `read_mask_plane`; a JPEG only where it is cut at a threshold."""
+def open_mask(
+    path: Path, *, memory: int | None = None, choice: ValueChoice = AS_STORED, as_stored: bool = False
+) -> ImageSource:
+    """Open a mask for reading plane by plane with `read_mask_plane`; a JPEG only where it is cut at a threshold.
+
+    `as_stored` leaves an orientation tag alone.
+    """
     if family_of(path) == "JPEG" and choice.threshold is None:
         raise InputError(
             "a JPEG blurs the borders of a mask, so that its values are no labels",
@@ -129,7 +136,7 @@ def open_mask(path: Path, *, memory: int | None = None, choice: ValueChoice = AS
             cure="export the mask as PNG or TIFF, or cut it: --mask-threshold 128, in a recipe data.mask_threshold",
             code="jpeg_mask",
         )
-    return open_indexed(path, memory=memory)
+    return open_indexed(path, memory=memory, as_stored=as_stored)
 
 
 def read_mask_plane(source: ImageSource, plane: int, choice: ValueChoice = AS_STORED) -> MaskImage:
@@ -137,7 +144,7 @@ def read_mask_plane(source: ImageSource, plane: int, choice: ValueChoice = AS_ST
     array = read_mask_strip(source, plane, 0, source.shape[1], choice)
     if array.dtype.kind == "i" and source.dtype.kind == "f" and int(array.max()) <= 0xFFFF:
         array = array.astype(np.uint16)
-    return MaskImage(array, source.pixel_size_um, source.path, source.planes[plane])
+    return MaskImage(array, source.pixel_size_um, source.path, source.planes[plane], source.orientation)
 
 
 def read_mask_strip(
@@ -166,7 +173,7 @@ def _one_channel(array: NDArray[Any], source: ImageSource) -> NDArray[Any]:
     if array.shape[0] == 1 or is_grey_rgb(array):
         plane: NDArray[Any] = array[0]
         return plane
-    is_colour = array.shape[0] == 3
+    is_colour = source.channels == RGB_NAMES
     raise InputError(
         "the mask is a colour picture" if is_colour else f"the mask has {array.shape[0]} channels",
         where=str(source.path),

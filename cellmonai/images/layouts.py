@@ -5,6 +5,7 @@ Layouts: "pairs" (pairs.py), "dsb2018" (dsb2018.py), "bbbc005" (bbbc005.py), "ct
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from cellmonai.images.dsb2018 import dsb2018_pairs
 from cellmonai.images.labels import AS_STORED, in_raster_order, read_mask
 from cellmonai.images.mask_values import values_of
 from cellmonai.images.open import open_image
+from cellmonai.images.orientation import mask_lies, turned
 from cellmonai.images.pair import Pair, PairList
 from cellmonai.images.pairs import folder_pairs
 from cellmonai.images.rows import ArrayRows
@@ -32,7 +34,21 @@ if TYPE_CHECKING:
 
 LAYOUTS = ("pairs", "dsb2018", "bbbc005", "ctc")
 
-__all__ = ["LAYOUTS", "Pair", "PairList", "check_pair", "find_pairs", "read_pair_mask"]
+__all__ = ["LAYOUTS", "Pair", "PairList", "PairMask", "check_pair", "find_pairs", "read_pair_mask"]
+
+
+@dataclass(frozen=True, slots=True)
+class PairMask:
+    """The mask of one image.
+
+    Parameters
+    ----------
+    array : (Y, X), bool or an integer type: as stored, or the label image that masks of single objects make
+    is_unsure : whether only the image has an orientation tag, and the mask may lie as it is shown or as it is stored
+    """
+
+    array: NDArray[Any]
+    is_unsure: bool = False
 
 
 def find_pairs(
@@ -77,7 +93,7 @@ def _folder(root: Path, given: Path | None) -> Path | None:
     raise InputError("no such folder", where=str(given), cure=f"name one in {root} or give the whole path")
 
 
-def read_pair_mask(pair: Pair, choice: ValueChoice = AS_STORED) -> NDArray[Any]:
+def read_pair_mask(pair: Pair, choice: ValueChoice = AS_STORED) -> PairMask:
     """Read the mask of a pair as it is stored, or the label image that its masks of single objects make.
 
     Masks of single objects are painted from the largest to the smallest, so that small ones are not hidden; labels
@@ -88,10 +104,6 @@ def read_pair_mask(pair: Pair, choice: ValueChoice = AS_STORED) -> NDArray[Any]:
     pair : an image with one mask, or with one mask per object
     choice : values that the user named as foreground
 
-    Returns
-    -------
-    (Y, X), bool or an integer type
-
     Raises
     ------
     InputError
@@ -100,12 +112,20 @@ def read_pair_mask(pair: Pair, choice: ValueChoice = AS_STORED) -> NDArray[Any]:
     if not pair.masks:
         raise InputError("the image has no mask, only a count", where=str(pair.image), cure="leave it out or draw one")
     with open_image(pair.image) as image:
-        size = image.shape[1:]
+        size, orientation = image.shape[1:], image.orientation
+    first = read_mask(pair.masks[0], choice=choice)
+    lies = mask_lies(orientation, size, first.array.shape, mask_orientation=first.orientation)
+    turn = orientation if lies == "stored" else 1
+    array = _as_shown(first.array, turn)
+    check_pair(size, array.shape, where=str(pair.masks[0]))
     if pair.one_per_object:
-        return _painted(pair, size, choice)
-    mask = read_mask(pair.masks[0], choice=choice)
-    check_pair(size, mask.array.shape, where=str(pair.masks[0]))
-    return mask.array
+        array = _painted(pair, size, turn, choice)
+    return PairMask(array, lies == "unsure")
+
+
+def _as_shown(array: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """Turn a mask that lies as its image is stored."""
+    return np.ascontiguousarray(turned(array, orientation))
 
 
 def check_pair(image_shape: Sequence[int], mask_shape: Sequence[int], *, where: str) -> None:
@@ -125,7 +145,7 @@ def check_pair(image_shape: Sequence[int], mask_shape: Sequence[int], *, where: 
         )
 
 
-def _painted(pair: Pair, size: tuple[int, int], choice: ValueChoice) -> NDArray[np.int32]:
+def _painted(pair: Pair, size: tuple[int, int], orientation: int, choice: ValueChoice) -> NDArray[np.int32]:
     objects = []
     for path in pair.masks:
         array = read_mask(path, choice=choice).array
@@ -136,7 +156,7 @@ def _painted(pair: Pair, size: tuple[int, int], choice: ValueChoice) -> NDArray[
                 cure="export it as PNG or TIFF where it was made, or cut it with data.mask_threshold",
                 code="blurred_mask",
             )
-        inside = array != 0
+        inside = _as_shown(array, orientation) != 0
         check_pair(size, inside.shape, where=str(path))
         flat = np.flatnonzero(inside)
         if flat.size:

@@ -8,6 +8,8 @@ from cellmonai.core.errors import InputError
 from cellmonai.images.budget import budget_of
 from cellmonai.images.find import FAMILIES, family_of, is_zarr_folder
 from cellmonai.images.guard import kind_of_content, require_regular_file
+from cellmonai.images.mask_view import as_mask
+from cellmonai.images.orientation import as_shown
 from cellmonai.images.source import stamp_of
 
 if TYPE_CHECKING:
@@ -17,7 +19,9 @@ if TYPE_CHECKING:
     from cellmonai.images.source import ImageSource
 
 
-def open_image(path: Path, *, memory: int | None = None, axes: str | None = None) -> ImageSource:
+def open_image(
+    path: Path, *, memory: int | None = None, axes: str | None = None, as_stored: bool = False
+) -> ImageSource:
     """Open an image; its header is checked, its pixels are not read yet.
 
     Parameters
@@ -27,6 +31,7 @@ def open_image(path: Path, *, memory: int | None = None, axes: str | None = None
     memory : bytes that reading may take; half of what is free by default
     axes : one letter per stored axis (C channel, Y row, X column, Z, T, P planes) where the file does not say, or
         instead of what it says
+    as_stored : whether an orientation tag is left alone, where it is applied otherwise
 
     Returns
     -------
@@ -41,12 +46,25 @@ def open_image(path: Path, *, memory: int | None = None, axes: str | None = None
     MemoryBudgetError
         The least that can be read of it is over the budget.
     """
-    return _open(path, memory=memory, axes=axes, as_index=False)
+    source = _open(path, memory=memory, axes=axes, as_index=False)
+    return source if as_stored else as_shown(source)
 
 
-def open_indexed(path: Path, *, memory: int | None = None) -> ImageSource:
-    """As `open_image` for masks: a palette picture gives its indices, an npz its mask."""
-    return _open(path, memory=memory, axes=None, as_index=True)
+def open_indexed(path: Path, *, memory: int | None = None, as_stored: bool = False) -> ImageSource:
+    """As `open_image` for masks: palettes and alpha give what they mean in a mask, and an npz gives its mask.
+
+    Raises
+    ------
+    InputError
+        As `open_image`; or a palette or alpha leaves it unclear what is background.
+    """
+    source = _open(path, memory=memory, axes=None, as_index=True)
+    try:
+        mask = as_mask(source)
+    except BaseException:
+        source.close()
+        raise
+    return mask if as_stored else as_shown(mask)
 
 
 def _open(path: Path, *, memory: int | None, axes: str | None, as_index: bool) -> ImageSource:

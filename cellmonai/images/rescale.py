@@ -78,6 +78,7 @@ class Rescaled(ImageSource):
             z_step_um=source.z_step_um,
             warnings=source.warnings,
             notes=(*source.notes, f"read at level {level} of {width} x {height} px{changed}"),
+            orientation=source.orientation,
         )
         super().__init__(source.path, facts, source.budget)
         self._source, self._level, self._factor = source, level, factor

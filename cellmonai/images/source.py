@@ -49,6 +49,22 @@ def stamp_in(status: os.stat_result) -> Stamp:
 
 
 @dataclass(frozen=True, slots=True)
+class Looks:
+    """How a file wants its pixels to be shown, where this was not applied to them yet.
+
+    Parameters
+    ----------
+    orientation : the tag of EXIF and TIFF, 1 to 8; 1 is as stored
+    palette : red, green, blue and alpha by index, shape (entries, 4), of an image that gives indices
+    has_alpha : whether the last channel is alpha
+    """
+
+    orientation: int = 1
+    palette: NDArray[np.uint16] | None = None
+    has_alpha: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ImageFacts:
     """What the header says, after everything in it was checked.
 
@@ -64,6 +80,8 @@ class ImageFacts:
     z_step_um : from one depth to the next, None where the file does not say
     notes : what was left out or chosen, in words, for the run record
     warnings : what may be wrong with its pixels, in words, for the user
+    looks : how the file wants to be shown
+    orientation : the orientation tag that was applied
     """
 
     stored_axes: str
@@ -76,6 +94,8 @@ class ImageFacts:
     notes: tuple[str, ...] = ()
     z_step_um: float | None = None
     warnings: tuple[str, ...] = ()
+    looks: Looks = Looks()
+    orientation: int = 1
 
 
 class ImageSource(ABC):
@@ -83,8 +103,9 @@ class ImageSource(ABC):
 
     Attributes
     ----------
-    path, stored_axes, shape, channels, dtype, pixel_size_um, levels, planes, notes, warnings, z_step_um : as in
-        `ImageFacts`
+    path : of the file or folder
+    stored_axes, shape, channels, dtype, pixel_size_um, levels, planes, notes, warnings, z_step_um, looks, orientation :
+        as in `ImageFacts`
     axes : always "CYX", what `read` gives
     stamp : of the file before it was opened; None for a folder, or what has no file of its own
     """
@@ -106,6 +127,8 @@ class ImageSource(ABC):
         self.notes = facts.notes
         self.z_step_um = facts.z_step_um
         self.warnings = facts.warnings
+        self.looks = facts.looks
+        self.orientation = facts.orientation
 
     @cached_property
     def fingerprint(self) -> str:

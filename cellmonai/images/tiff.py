@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 from functools import partial
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,8 +17,9 @@ from cellmonai.core.errors import InputError
 from cellmonai.images.guard import reading
 from cellmonai.images.resolution import both, from_resolution, micrometres
 from cellmonai.images.segment_cache import KEPT_BYTES, SegmentCache
-from cellmonai.images.source import ImageFacts, ImageSource, Region, default_names
-from cellmonai.images.tiff_colour import Colour, colour_of
+from cellmonai.images.source import ImageFacts, ImageSource, Looks, Region, default_names
+from cellmonai.images.tiff_colour import LUT_PHOTOMETRICS, Colour, colour_of, one_sample
+from cellmonai.images.tiff_frames import FirstPage
 from cellmonai.images.tiff_layout import layout_of
 from cellmonai.images.tiff_segments import PageReader
 from cellmonai.images.tiff_structure import directories_of, is_smaller_copy
@@ -61,8 +63,13 @@ def _opened(
 ) -> ImageSource:
     page = tif.pages.first
     _check_page(page, path)
-    layout = layout_of(directories, partial(_description, tif), path, page_axes=page.axes, axes=axes)
-    colour = colour_of(page, path, as_index=as_index)
+    first = _first_page(page, path)
+    layout = layout_of(directories, partial(_description, tif), path, first=first, axes=axes, of_mask=as_index)
+    if layout.by_sample:
+        colour = one_sample(page)
+    else:
+        imagej = int(page.photometric) in LUT_PHOTOMETRICS and _is_imagej(tif)
+        colour = colour_of(page, path, as_index=as_index, imagej=imagej)
     names = _channel_names(layout, colour)
     levels, children = _levels(page, layout, directories)
     facts = ImageFacts(
@@ -75,8 +82,28 @@ def _opened(
         planes=layout.names,
         notes=layout.notes + colour.notes,
         z_step_um=layout.z_step_um,
+        looks=Looks(_orientation(page), colour.entries, has_alpha=colour.has_alpha),
     )
     return TiffSource(path, facts, budget, tif, layout, colour, children)
+
+
+def _orientation(page: TiffPage) -> int:
+    tag = page.tags.valueof(274, 1)
+    return tag if isinstance(tag, int) and 1 <= tag <= 8 else 1
+
+
+def _first_page(page: TiffPage, path: Path) -> FirstPage:
+    axes, shape, behind = str(page.axes), tuple(page.shape), 1
+    is_plain = page.compression == 1 and page.predictor == 1 and not page.is_tiled and page.dataoffsets
+    if is_plain and page.bitspersample in {8, 16, 32, 64}:
+        behind = (path.stat().st_size - page.dataoffsets[0]) // (prod(shape) * np.dtype(page.dtype).itemsize)
+    is_array = axes == "SYX" and str(page.software).startswith("tifffile") and page.samplesperpixel in {3, 4}
+    return FirstPage(axes, shape, max(1, behind), is_array)
+
+
+def _is_imagej(tif: TiffFile) -> bool:
+    """Whether a page says that ImageJ wrote it; its stacks say it in the first, joined files in any."""
+    return any(_description(tif, number).startswith("ImageJ=") for number in range(len(tif.pages)))
 
 
 def _description(tif: TiffFile, number: int) -> str:
@@ -106,7 +133,7 @@ def _check_page(page: TiffPage, path: Path) -> None:
 
 def _stored_axes(layout: TiffLayout, page: TiffPage) -> str:
     lead = "".join(letter for letter, n in zip(layout.lead, layout.sizes, strict=True) if n > 1)
-    return lead + str(page.axes)
+    return lead + ("YX" if layout.by_sample else str(page.axes))
 
 
 def _levels(
@@ -165,7 +192,7 @@ class TiffSource(ImageSource):
         self._tif, self._layout, self._colour, self._children = tif, layout, colour, children
         self._size = path.stat().st_size
         self._cache = SegmentCache(min(budget.amount // 4, KEPT_BYTES))
-        self._readers: dict[tuple[Frame, int], PageReader] = {}
+        self._readers: dict[tuple[int, int, int], PageReader] = {}
         self._lock = threading.RLock()
         first = self._reader(layout.planes[0][0], 0)
         decoded = facts.shape[1] * facts.shape[2] * first.page.samplesperpixel * first.dtype.itemsize
@@ -196,7 +223,7 @@ class TiffSource(ImageSource):
         with self._lock:
             for number in sorted({channel // per_frame for channel in channels}):
                 places = [i for i, channel in enumerate(channels) if channel // per_frame == number]
-                samples = [colour.kept[channels[i] % per_frame] for i in places]
+                samples = [colour.kept[channels[i] % per_frame] + (frames[number].sample or 0) for i in places]
                 out[places] = self._samples(self._reader(frames[number], level), box, samples)
         return out
 
@@ -207,11 +234,12 @@ class TiffSource(ImageSource):
             return colour.palette[samples][:, index]
         array = reader.read(box, samples)
         if colour.white is None:
-            return array
+            return array.astype(self.dtype, copy=False)  # bits become numbers where they are indices
         return ~array if array.dtype.kind == "b" else (array.dtype.type(colour.white) - array)
 
     def _reader(self, frame: Frame, level: int) -> PageReader:
-        reader = self._readers.get((frame, level))
+        key = (frame.directory, frame.skip, level)
+        reader = self._readers.get(key)
         if reader is None:
             page = self._page(frame, level)
             self._check_like_first(page, level)
@@ -221,7 +249,7 @@ class TiffSource(ImageSource):
             self._keep_whole_strips(reader)
             if len(self._readers) > 256:
                 self._readers.clear()
-            self._readers[(frame, level)] = reader
+            self._readers[key] = reader
         return reader
 
     def _keep_whole_strips(self, reader: PageReader) -> None:
@@ -240,11 +268,16 @@ class TiffSource(ImageSource):
 
     def _check_like_first(self, page: TiffPage, level: int) -> None:
         first = self._tif.pages.first
-        facts = [(p.dtype, p.samplesperpixel, p.photometric, p.planarconfig, p.bitspersample) for p in (page, first)]
+        facts = [
+            (p.dtype, p.samplesperpixel, self._colour.meaning_of(p), p.planarconfig, p.bitspersample, _orientation(p))
+            for p in (page, first)
+        ]
         size = (page.imagelength, page.imagewidth)
         if facts[0] != facts[1] or size != self.levels[level]:
             raise InputError(
-                f"a page is {page.dtype} of {size[1]} x {size[0]} px, unlike the first",
+                f"a page is {page.dtype} of {size[1]} x {size[0]} px, unlike the first"
+                if (page.dtype, size) != (first.dtype, self.levels[level])
+                else "a page has other colours or another orientation than the first",
                 where=str(self.path),
                 cure="save it in a file of its own",
             )

@@ -1,22 +1,25 @@
-"""What OME-TIFF, ImageJ and tifffile's JSON say about the pages of a TIFF."""
+"""What OME-TIFF and ImageJ say about the pages of a TIFF."""
 
 from __future__ import annotations
 
-import json
+from itertools import permutations
 from math import prod
 from typing import TYPE_CHECKING
 
 from cellmonai.core.errors import InputError
 from cellmonai.images.axes import plane_names
 from cellmonai.images.resolution import length_um
-from cellmonai.images.tiff_frames import Frame, StoredFrames, TiffLayout
+from cellmonai.images.tiff_frames import Frame, StoredFrames, TiffLayout, declared_frames
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from cellmonai.images.ome import OmeImage
+    from cellmonai.images.tiff_frames import FirstPage
 
+_SIZES = ("channels", "slices", "frames")
+_ORDERS = {"".join(order) for order in permutations("czt")}
 _SIDE_PICTURES = {"label", "macro", "thumbnail", "overview", "label image", "macro image"}
 
 
@@ -63,63 +66,83 @@ def ome_layout(images: Sequence[OmeImage], path: Path) -> TiffLayout:
     )
 
 
-def imagej_layout(pages: list[int], description: str, path: Path) -> StoredFrames:
-    """Read ImageJ's description: channels run fastest, then slices, then frames.
+def imagej_layout(pages: list[int], description: str, path: Path, first: FirstPage) -> StoredFrames:
+    """Read ImageJ's description: by default channels run fastest, then slices, then frames.
+
+    Where the number of images is missing or another one, the channels, slices and frames decide; where these do not
+    make up the pages that are there, the pages are a plain stack, and a note says so.
 
     Raises
     ------
     InputError
-        More images declared than stored.
+        One page, and fewer planes behind it than the description declares.
     """
     facts = dict(line.split("=", 1) for line in description.splitlines() if "=" in line)
-    count = _number(facts, "images")
-    sizes = tuple(_number(facts, key) for key in ("frames", "slices", "channels"))
-    lead = "TZC"
-    if prod(sizes) != count:
-        lead, sizes = "P", (count,)
-    unit = facts.get("unit", "").strip()
-    return StoredFrames(lead, sizes, _frames(pages, count, path), unit, length_um(facts.get("spacing"), unit))
+    sizes = {letter: _number(facts, key) or 1 for letter, key in zip("CZT", _SIZES, strict=True)}
+    declared = _number(facts, "images")
+    if first.samples > 1 and sizes["C"] == first.samples:  # the colours of one page, counted as channels
+        declared = declared // sizes["C"] if declared and declared == prod(sizes.values()) else declared
+        sizes["C"] = 1
+    lead, notes = _order(facts)
+    wanted = prod(sizes.values())
+    count, assumed = _held(pages, wanted, declared, first)
+    if count != wanted:
+        lead, sizes = "P", {"P": count}
+    unit = _unit(facts)
+    return StoredFrames(
+        lead,
+        tuple(sizes[letter] for letter in lead),
+        declared_frames(pages, count, path, first),
+        unit,
+        length_um(facts.get("spacing"), unit),
+        notes + assumed,
+    )
 
 
-def _number(facts: dict[str, str], key: str) -> int:
-    text = facts.get(key, "1").strip()
-    return int(text) if text.isdecimal() and len(text) < 12 and int(text) > 0 else 1
+def _held(pages: list[int], wanted: int, declared: int | None, first: FirstPage) -> tuple[int, tuple[str, ...]]:
+    """Give how many planes are read, and a note where the description says otherwise or contradicts itself.
 
-
-def _frames(pages: list[int], count: int, path: Path) -> list[Frame]:
-    """Give the frames of `count` declared planes: one directory each, or all behind the only directory."""
-    if count == len(pages):
-        return [Frame(i) for i in pages]
-    if count < len(pages) or len(pages) > 1 or count > 10**6:
-        raise InputError(
-            f"its description declares {count} planes and it holds {len(pages)}",
-            where=str(path),
-            cure="export the image again",
-        )
-    return [Frame(pages[0], skip) for skip in range(count)]
-
-
-def tifffile_json_layout(pages: list[int], description: str, path: Path) -> StoredFrames | None:
-    """Read the axes that tifffile's writer notes, None where it notes none.
-
-    Raises
-    ------
-    InputError
-        More planes declared than stored.
+    Parameters
+    ----------
+    wanted : channels times slices times frames
+    declared : the number of images as the description says it
     """
-    try:
-        facts = json.loads(description)
-    except (ValueError, RecursionError):
-        return None
-    shape = facts.get("shape") if isinstance(facts, dict) else None
-    if not isinstance(shape, list) or not all(isinstance(n, int) and n > 0 for n in shape) or not 2 <= len(shape) <= 8:
-        return None
-    axes = str(facts.get("axes", ""))
-    if len(axes) != len(shape) or not axes.endswith(("YX", "YXS", "SYX")):
-        return None
-    cut = min(axes.index("Y"), axes.find("S") % len(axes))
-    lead = "".join(letter if letter in "CTZ" else "P" for letter in axes[:cut])
-    sizes = tuple(shape[:cut])
-    if len(set(lead)) != len(lead):
-        lead, sizes = "P", (prod(sizes),)
-    return StoredFrames(lead, sizes, _frames(pages, prod(sizes), path)) if lead else None
+    contradicts = declared is not None and declared != wanted
+    if len(pages) > 1:
+        count = len(pages)
+    elif contradicts and declared is not None:
+        fitting = [n for n in (declared, wanted) if n <= first.planes_behind]
+        count = max(fitting, default=1)
+    elif declared is None and wanted > first.planes_behind:
+        count = 1
+    else:
+        count = wanted
+    says = declared if declared is not None else wanted
+    if count == wanted and not contradicts:
+        return count, ()
+    if contradicts and wanted == 1 and declared == count:
+        return count, ()  # a plain stack, of which ImageJ writes the number of images only
+    if declared is None and wanted == 1:
+        return count, ()
+    return count, (f"its description tells of {says} images and of {wanted} planes, {count} were found and read",)
+
+
+def _unit(facts: dict[str, str]) -> str:
+    """Give the unit of both axes; ImageJ names that of y where it is another one, and then none is known."""
+    unit = facts.get("unit", "").strip()
+    return unit if facts.get("yunit", unit).strip() == unit else ""
+
+
+def _order(facts: dict[str, str]) -> tuple[str, tuple[str, ...]]:
+    """Give the axes, slowest first, from ImageJ's order, which names the fastest first: `czt`, also as `xyczt`."""
+    text = facts.get("order", "czt").strip().lower()
+    order = text.removesuffix("(default)").removeprefix("xy")
+    if order in _ORDERS:
+        return order[::-1].upper(), ()
+    notes = () if order == "default" else (f"the order {text[:20]!r} in its description is unknown, czt was assumed",)
+    return "TZC", notes
+
+
+def _number(facts: dict[str, str], key: str) -> int | None:
+    text = facts.get(key, "").strip()
+    return int(text) if text.isdecimal() and len(text) < 12 and int(text) > 0 else None

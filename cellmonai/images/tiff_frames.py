@@ -5,18 +5,48 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from cellmonai.core.errors import InputError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from cellmonai.core.units import PixelSize
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One stored page: the number of its directory, and how many pages of raw data lie between that and it."""
+    """One stored page: the number of its directory, and how many pages of raw data lie between that and it.
+
+    `sample` says which sample of the pixels is meant where each of them is a plane or channel of its own.
+    """
 
     directory: int
     skip: int = 0
+    sample: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FirstPage:
+    """What the first page says of itself.
+
+    Parameters
+    ----------
+    axes : YX, YXS or SYX
+    shape : their lengths
+    planes_behind : how many planes of its size lie as raw data from its first byte to the end of the file, at least 1
+    is_array : whether tifffile stored an array of 3 or 4 planes as if they were the colours of one picture
+    """
+
+    axes: str
+    shape: tuple[int, ...]
+    planes_behind: int = 1
+    is_array: bool = False
+
+    @property
+    def samples(self) -> int:
+        """Samples per pixel."""
+        return self.shape[self.axes.index("S")] if "S" in self.axes else 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +75,11 @@ class TiffLayout:
     notes: tuple[str, ...] = ()
     z_step_um: float | None = None
 
+    @property
+    def by_sample(self) -> bool:
+        """Whether the samples of a page are planes or channels of their own."""
+        return self.planes[0][0].sample is not None
+
 
 @dataclass(frozen=True, slots=True)
 class StoredFrames:
@@ -55,3 +90,25 @@ class StoredFrames:
     frames: list[Frame]
     unit: str | None = None
     z_step_um: float | None = None
+    notes: tuple[str, ...] = ()
+
+
+def declared_frames(pages: list[int], count: int, path: Path, first: FirstPage) -> list[Frame]:
+    """Give the frames of `count` declared planes: one directory each, or all behind the only directory.
+
+    Raises
+    ------
+    InputError
+        Another number of directories, or less raw data behind the only one.
+    """
+    if count == len(pages):
+        return [Frame(i) for i in pages]
+    held = first.planes_behind if len(pages) == 1 else len(pages)
+    if len(pages) > 1 or count > held:
+        raise InputError(
+            f"its description declares {count} planes and it holds {held}: it is cut short, or was described before "
+            "it was changed",
+            where=str(path),
+            cure="export the image again",
+        )
+    return [Frame(pages[0], skip) for skip in range(count)]

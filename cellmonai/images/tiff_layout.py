@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from cellmonai.core.errors import InputError
 from cellmonai.images.axes import check_axes, plane_names
 from cellmonai.images.ome import read_ome
-from cellmonai.images.tiff_dialects import imagej_layout, ome_layout, tifffile_json_layout
+from cellmonai.images.tiff_dialects import imagej_layout, ome_layout
 from cellmonai.images.tiff_frames import Frame, StoredFrames, TiffLayout
+from cellmonai.images.tiff_json import by_sample, tifffile_layout
 from cellmonai.images.tiff_slides import aperio_layout, ndpi_layout, qptiff_layout
 from cellmonai.images.tiff_structure import is_smaller_copy
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from cellmonai.images.tiff_frames import FirstPage
     from cellmonai.images.tiff_structure import Directory
 
 _AKOYA = "PerkinElmer-QPI-ImageDescription"
@@ -31,16 +33,18 @@ def layout_of(
     description_of: Callable[[int], str],
     path: Path,
     *,
-    page_axes: str,
+    first: FirstPage,
     axes: str | None,
+    of_mask: bool = False,
 ) -> TiffLayout:
     """Read the layout of a TIFF from its directories and what they say of themselves.
 
     Parameters
     ----------
     description_of : gives the image description of a directory by its number
-    page_axes : axes of one page: YX, YXS or SYX
+    first : what its first page says of itself
     axes : as the user named them, for the pages and the axes in front of them, or None to believe the file
+    of_mask : whether it is read as a mask, which has no colours
 
     Raises
     ------
@@ -60,18 +64,23 @@ def layout_of(
     if images and axes is None:
         return ome_layout(images, path)
     stored = None
-    if description.startswith("ImageJ="):
-        stored = imagej_layout(pages, description, path)
-    elif description.startswith("{"):
-        stored = tifffile_json_layout(pages, description, path)
+    if description.startswith(("ImageJ=", "SCIFIO=")):
+        stored = imagej_layout(pages, description, path, first)
+    elif first.is_array or description.startswith("{"):
+        stored = tifffile_layout(pages, description, path, first, of_mask=of_mask)
     stored = stored or StoredFrames("P", (len(pages),), [Frame(i) for i in pages])
     if axes is not None:
-        stored = _named(stored, axes.upper(), page_axes, path)
+        stored = _named(stored, axes.upper(), first, path)
     return _grid(stored, levels=levels, notes=notes)
 
 
-def _named(stored: StoredFrames, axes: str, page_axes: str, path: Path) -> StoredFrames:
+def _named(stored: StoredFrames, axes: str, first: FirstPage, path: Path) -> StoredFrames:
     """Give the axes in front of the pages the letters that the user named."""
+    page_axes = first.axes
+    if first.is_array and axes.endswith("YX") and axes[-3:] not in {"SYX", "CYX"}:
+        stored = stored if stored.frames[0].sample is not None else by_sample(stored, "P", first.samples)
+    if stored.frames[0].sample is not None:
+        page_axes = "YX"
     given = axes.replace("C", "S") if "S" in page_axes and axes.count("C") == 1 and "S" not in axes else axes
     if not given.endswith(page_axes):
         raise InputError(
@@ -93,7 +102,7 @@ def _named(stored: StoredFrames, axes: str, page_axes: str, path: Path) -> Store
             cure="name one axis for all pages, or export the image as OME-TIFF",
         )
     check_axes(letters + "YX", len(letters) + 2, path)
-    return StoredFrames(letters, sizes, stored.frames, stored.unit, stored.z_step_um)
+    return StoredFrames(letters, sizes, stored.frames, stored.unit, stored.z_step_um, stored.notes)
 
 
 def _same_size(
@@ -139,6 +148,6 @@ def _grid(stored: StoredFrames, *, levels: tuple[int, ...] = (), notes: tuple[st
         plane_names("".join(lead[i] for i in order), [sizes[i] for i in order]),
         copies={stored.frames[0].directory: levels} if levels else {},
         unit=stored.unit,
-        notes=notes,
+        notes=(*stored.notes, *notes),
         z_step_um=stored.z_step_um,
     )

@@ -168,8 +168,7 @@ def _note_input(loader: SampleLoader, samples: Sequence[Sample], reporter: Repor
         reporter.warn("pixel_sizes", "the images have different pixel sizes, so the same cells differ in size there")
     cells = sum(sample.count for sample in samples)
     reporter.note(f"channels: {', '.join(facts.channels)}; pixel size: {size}; {cells:,} cells to learn from")
-    for note in loader.truth.notes:
-        reporter.warn(note.code, note.message, note.name)
+    loader.truth.tell(reporter)
     if loader.truth.kind == "binary":
         reporter.note("the masks are binary: touching cells in them are told apart by splitting, as in counting")
     if cells == 0:

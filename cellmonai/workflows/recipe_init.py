@@ -146,8 +146,7 @@ def survey(root: Path, *, output: Path, reporter: Reporter) -> DataFacts:
         for pair in looked_at:
             looks.append(look_at(pair, truth))
             stage.advance()
-    for note in truth.notes:
-        reporter.warn(note.code, note.message, note.name)
+    truth.tell(reporter)
     first = looks[0]
     areas = [area for look in looks for area in look.areas_px]
     objects = [len(look.areas_px) for look in looks]

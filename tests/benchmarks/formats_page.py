@@ -49,7 +49,10 @@ _TIFF = """
 resolution tags, where they are a microscope's and no dpi |
 | OME-TIFF | from its XML, with names of channels; files that the XML names are not opened | sub-directories | \
 PhysicalSize |
-| ImageJ | from its description | | its unit and the resolution tags |
+| ImageJ | from its description, in its `order`; where that contradicts itself or the file, the pages that are there, \
+with a note | | its unit, also spelt out, and the resolution tags |
+| tifffile's arrays | from its axes; 3 planes without axes are red, green and blue and 4 are channels; in a mask, \
+planes | sub-directories | resolution tags |
 | Aperio `.svs` | one picture; label, macro and thumbnail left out | smaller tiled pages | MPP |
 | Hamamatsu `.ndpi` | depths are planes; macro and map left out; 64-bit offsets | pages of lower magnification | \
 resolution tags |
@@ -66,6 +69,23 @@ one was found.
 | strips of deflate above 8 MiB | bands of 1 MiB, from top to bottom in one pass |
 | other strips (LZW, PackBits, Zstandard, LZMA, JPEG, …) | a strip, decoded once; over the memory budget it is refused \
 with exit code 8 and the advice to save a tiled TIFF |
+
+## How values are meant
+
+| stored | read in an image | read in a mask |
+|---|---|---|
+| white as 0 (min-is-white) | turned round; refused for floats | as in an image |
+| ImageJ's inverting or coloured look-up table | as stored: it is for display only | as stored |
+| a palette | its colours | black is 0; other greys are grey levels; other colours stay labels, also where two are \
+equal; refused where no colour in use is black |
+| alpha | left out | left out where it is constant or transparent is what is black; the mask itself where only alpha \
+varies; else refused |
+| an orientation tag (EXIF in JPEG and PNG, tag 274 in TIFF) | turned as viewers show it | turned as viewers show it |
+
+What was done stands under `notes` in `run.json`. ImageJ, Bio-Formats and tifffile do not turn TIFFs by their tag, and a
+mask that was drawn there lies as its image is stored. Where the sizes say so, `fit`, `recipe init` and `count` take it
+so; where a mask without a tag could lie both ways (square images, and those that are only mirrored or upside down), it
+is taken as the image is shown, with a warning.
 
 ## OME-Zarr
 

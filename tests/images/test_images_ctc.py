@@ -38,7 +38,7 @@ def test_only_frames_with_outlines_are_found_and_told_whether_all_cells_are_outl
     ]
     assert [path.name for path in found.skipped] == ["t004.tif"]
     assert found.pairs[0].attributes["sequence"] == "01"
-    assert set(np.unique(read_pair_mask(found.pairs[1])).tolist()) == {0, 2, 3, 7}
+    assert set(np.unique(read_pair_mask(found.pairs[1]).array).tolist()) == {0, 2, 3, 7}
 
 
 def test_without_tracks_nobody_knows_whether_all_cells_are_outlined(tmp_path: Path) -> None:
@@ -75,4 +75,4 @@ def test_of_the_twelve_outlined_frames_of_gowt1_seven_are_whole(data_folder: Pat
         "02_t055",
         "02_t072",
     ]
-    assert all(len(np.unique(read_pair_mask(pair))) - 1 == pair.count for pair in full)
+    assert all(len(np.unique(read_pair_mask(pair).array)) - 1 == pair.count for pair in full)

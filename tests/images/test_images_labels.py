@@ -64,12 +64,13 @@ def test_a_mask_of_one_value_is_binary(value: int, tmp_path: Path) -> None:
     assert read_mask(tmp_path / "a.tif").is_binary
 
 
-def test_palette_masks_give_their_indices(tmp_path: Path) -> None:
+def test_palette_masks_with_black_first_give_their_indices(tmp_path: Path) -> None:
     array = (LABELS % 200).astype(np.uint8)
     image = Image.fromarray(array).convert("P")
-    image.putpalette([value for i in range(256) for value in (i, 255 - i, 7)])
+    image.putpalette([0, 0, 0, *(value for i in range(1, 256) for value in (i, 255 - i, 7))])
     image.save(tmp_path / "a.png")
     table = np.random.default_rng(0).integers(0, 65535, (3, 256)).astype(np.uint16)
+    table[:, 0] = 0
     imwrite(tmp_path / "a.tif", array, photometric="palette", colormap=table)
     assert np.array_equal(read_mask(tmp_path / "a.tif").array, array)
     assert np.array_equal(read_mask(tmp_path / "a.png").array, np.asarray(image))

@@ -141,7 +141,7 @@ def test_masks_of_single_nuclei_are_painted_with_small_ones_on_top(tmp_path: Pat
     _nucleus(tmp_path / "id1" / "masks" / "b.tif", slice(0, 6), slice(0, 6))
     _nucleus(tmp_path / "id1" / "masks" / "c.tif", slice(0, 0), slice(0, 0))
     (pair,) = [pair for pair in find_pairs("dsb2018", touch(tmp_path, "id0/masks/x.tif")) if pair.name == "id1"]
-    labels = read_pair_mask(pair)
+    labels = read_pair_mask(pair).array
     assert (labels[0, 0], labels[1, 1], labels.max()) == (1, 2, 2)
 
 
@@ -199,7 +199,7 @@ def test_bbbc005_refuses_other_names(tmp_path: Path) -> None:
 
 
 def test_the_small_images_beside_the_tests_are_pairs(small_data: Path) -> None:
-    counts = [int(read_pair_mask(pair).max()) for pair in find_pairs("pairs", small_data / "dsb2018")]
+    counts = [int(read_pair_mask(pair).array.max()) for pair in find_pairs("pairs", small_data / "dsb2018")]
     assert counts == [2, 8, 16, 27, 40, 62]
 
 
@@ -209,7 +209,7 @@ def test_the_data_science_bowl_has_664_corrected_label_maps(data_folder: Path) -
     assert (len(found), len(found.skipped)) == (664, 6)
     assert len({pair.attributes["group"] for pair in found}) > 250
     some = found.pairs[:20]
-    assert all(read_pair_mask(pair).max() == int(pair.attributes["n_fixed_visible"]) for pair in some)
+    assert all(read_pair_mask(pair).array.max() == int(pair.attributes["n_fixed_visible"]) for pair in some)
 
 
 def test_single_nuclei_masks_give_the_listed_number_of_nuclei(data_folder: Path) -> None:
@@ -218,7 +218,7 @@ def test_single_nuclei_masks_give_the_listed_number_of_nuclei(data_folder: Path)
     with (data_folder / "dsb2018_layout_sample" / "images.csv").open(newline="", encoding="utf-8") as stream:
         listed = {row["image_id"]: int(row["masks"]) for row in csv.DictReader(stream)}
     for pair in find_pairs("dsb2018", data_folder / "dsb2018_layout_sample" / "stage1_train"):
-        assert read_pair_mask(pair).max() == listed[pair.name]
+        assert read_pair_mask(pair).array.max() == listed[pair.name]
 
 
 def test_bbbc005_has_229_images_with_masks_of_their_size(data_folder: Path) -> None:
@@ -226,4 +226,4 @@ def test_bbbc005_has_229_images_with_masks_of_their_size(data_folder: Path) -> N
     assert len(found) == 229
     assert all(pair.masks for pair in found)
     assert all(pair.attributes["mask"].endswith(pair.masks[0].name) for pair in found)
-    assert set(np.unique(read_pair_mask(found.pairs[0])).tolist()) == {0, 255}
+    assert set(np.unique(read_pair_mask(found.pairs[0]).array).tolist()) == {0, 255}

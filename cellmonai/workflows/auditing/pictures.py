@@ -26,13 +26,20 @@ _SAMPLE_PX = 512  # contrast is taken from parts of this side, so that slides ar
 _SAMPLES_PER_SIDE = 4
 
 
-def file_image(path: Path, *, plane: int = 0, memory: int | None = None) -> Callable[[Region], NDArray[Any]]:
-    """Give the reader of regions (C, h, w) that `AuditField.image` wants, for a plane of an image file."""
+def file_image(
+    path: Path, *, plane: int = 0, memory: int | None = None, as_stored: bool = False
+) -> Callable[[Region], NDArray[Any]]:
+    """Give the reader of regions (C, h, w) that `AuditField.image` wants, for a plane of an image file.
+
+    `as_stored` leaves an orientation tag alone, for masks that lie so.
+    """
 
     def read(region: Region) -> NDArray[Any]:
         from cellmonai.images.open import open_image
 
-        with open_image(path, memory=memory) as source:  # not kept open: there may be thousands of files
+        with open_image(
+            path, memory=memory, as_stored=as_stored
+        ) as source:  # not kept open: there may be thousands of files
             return source.read(region, plane=plane)
 
     return read

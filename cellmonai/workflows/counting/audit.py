@@ -91,7 +91,12 @@ def drawn_audit(planes: Sequence[CountedPlane], plan: CountPlan, reporter: Repor
             plane=plane.count.plane,
             shape=plane.job.shape,
             labels=FileRows(_written(plane.count.outputs[0], plan), plane.job.shape),
-            image=file_image(plane.job.mask.image, plane=plane.job.image_plane or 0, memory=settings.memory)
+            image=file_image(
+                plane.job.mask.image,
+                plane=plane.job.image_plane or 0,
+                memory=settings.memory,
+                as_stored=plane.job.image_as_stored,
+            )
             if plane.job.mask.image is not None and plane.job.image_plane is not None
             else None,
             owner_x=plane.cells["centroid_x_px"],

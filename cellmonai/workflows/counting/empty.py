@@ -76,7 +76,7 @@ def _of_intensity(plane: CountedPlane) -> str:
     if job.mask.image is None or job.image_plane is None:
         return ""
     try:
-        with open_image(job.mask.image) as source:
+        with open_image(job.mask.image, as_stored=job.image_as_stored) as source:
             image = ImageRows(source, job.image_plane)
             parts = [image.rows(top, bottom) for top, bottom in list(strips(job.shape))[:1]]
             low, high = (float(np.percentile(parts[0], share)) for share in (1, 99))

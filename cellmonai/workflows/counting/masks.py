@@ -45,6 +45,7 @@ class OpenMask:
     notes : what reading left out or chose, in words
     warnings : what may be wrong with its pixels
     require_unchanged : raises InputError when the file was written to since it was opened
+    orientation : the orientation tag that was applied
     """
 
     planes: tuple[str, ...]
@@ -54,6 +55,7 @@ class OpenMask:
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     require_unchanged: Callable[[], None] = _nothing
+    orientation: int = 1
 
 
 class _StoppableRows:
@@ -179,4 +181,12 @@ class MaskReader:
 
 def _mask_of(source: ImageSource, rows: tuple[Rows, ...]) -> OpenMask:
     size = source.shape[1], source.shape[2]
-    return OpenMask(source.planes, rows, size, source.pixel_size_um, source.notes, source.warnings)
+    return OpenMask(
+        source.planes,
+        rows,
+        size,
+        source.pixel_size_um,
+        source.notes,
+        source.warnings,
+        orientation=source.orientation,
+    )

@@ -133,7 +133,7 @@ def _image(job: PlaneJob) -> Iterator[ImageRows | None]:
     if job.mask.image is None or job.image_plane is None:
         yield None
         return
-    with open_image(job.mask.image) as source:
+    with open_image(job.mask.image, as_stored=job.image_as_stored) as source:
         yield ImageRows(source, job.image_plane)
 
 

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 from cellmonai.core.errors import CellmonaiError, InputError, MemoryBudgetError
 from cellmonai.images.find import image_stem
 from cellmonai.images.open import open_image
+from cellmonai.images.orientation import mask_lies
 from cellmonai.instances.mask_kind import MaskLook, look_at_mask
 from cellmonai.workflows.in_order import Heard, in_order
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     import numpy as np
 
@@ -45,6 +47,7 @@ class PlaneJob:
     look : what its values mean
     rank : which one it is of all planes, from 0
     image_plane, channels : the plane of the image and the names of its channels; None and () where no image is known
+    image_as_stored : whether the mask lies as the image is stored, and not as its orientation tag shows it
     """
 
     mask: MaskInput
@@ -57,6 +60,7 @@ class PlaneJob:
     pixel_size_um: PixelSize | None
     image_plane: int | None
     channels: tuple[str, ...] = ()
+    image_as_stored: bool = False
     rank: int = 0
 
     @property
@@ -86,6 +90,7 @@ class _Image:
     planes: Sequence[int | None]
     channels: tuple[str, ...] = ()
     pixel_size_um: PixelSize | None = None
+    as_stored: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +167,7 @@ def _jobs(mask: MaskInput, opened: OpenMask, said: Heard, pixel_size_um: PixelSi
                 pixel_size_um=pixel_size_um or opened.pixel_size_um or mask.pixel_size_um or image.pixel_size_um,
                 image_plane=image.planes[index],
                 channels=image.channels,
+                image_as_stored=image.as_stored,
             )
         )
     return jobs
@@ -172,16 +178,27 @@ def _image_of(mask: MaskInput, opened: OpenMask, said: Heard) -> _Image:
     if mask.image is None:
         return nothing
     try:
-        with open_image(mask.image) as image:
+        as_stored = _lies_as_stored(mask.image, mask, opened, said)
+        with open_image(mask.image, as_stored=as_stored) as image:
             planes = _matching_planes(mask, opened, image.shape[1:], image.planes)
             for sentence in image.warnings:
                 said.warn("missing_chunks", f"of its image, {sentence}", mask.name)
-            return _Image(planes, image.channels, image.pixel_size_um)
+            return _Image(planes, image.channels, image.pixel_size_um, as_stored)
     except READ_FAILURES as error:
         if mask.image_is_given:
             raise
         said.warn("image_unused", f"its image cannot be used: {error.sentence}", mask.name)
         return nothing
+
+
+def _lies_as_stored(path: Path, mask: MaskInput, opened: OpenMask, said: Heard) -> bool:
+    """Tell whether a mask lies as its image is stored; masks of `infer` lie as it is shown."""
+    with open_image(path) as image:
+        lies = mask_lies(image.orientation, image.shape[1:], opened.shape, mask_orientation=opened.orientation)
+    if lies == "unsure" and mask.image_is_given:
+        what = "its image has an orientation tag and the mask has none; both were taken as they are shown"
+        said.warn("orientation_unsure", what, mask.name)
+    return lies == "stored"
 
 
 def _matching_planes(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cellmonai.core.errors import InputError
-from cellmonai.images.channels import is_grey_rgb
+from cellmonai.images.channels import is_grey_rgb, strongest_channel
 from cellmonai.images.write import write_maps, write_mask, write_png
 from cellmonai.instances.find import foreground
 from cellmonai.workflows.inferring.pictures import Scene, draw
@@ -175,6 +175,6 @@ def _grey(pixels: NDArray[Any], path: Path, names: tuple[str, ...], wanted: Want
         raise InputError(
             f"it has 3 different channels ({', '.join(names)}) and {wanted.sentence}",
             where=str(path),
-            cure=f"choose one, as --channel {names[0]}",
+            cure=f"choose one, as --channel {names[strongest_channel(pixels)]}, which varies most",
         )
     return pixels[:1]

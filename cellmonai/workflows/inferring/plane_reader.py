@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from cellmonai.core.errors import InputError
-from cellmonai.images.channels import is_grey_rgb
+from cellmonai.images.channels import is_grey_rgb, strongest_channel
 from cellmonai.images.inverted import InvertedSource
 from cellmonai.images.statistics import scaling_of
 from cellmonai.workflows.inferring.resolution import open_job
@@ -64,7 +64,7 @@ class PlaneReader:
             raise InputError(
                 f"it has 3 different channels ({', '.join(names)}) and {self._wanted.sentence}",
                 where=str(self._job.path),
-                cure=f"choose one, as --channel {names[0]}",
+                cure=f"choose one, as --channel {names[strongest_channel(pixels)]}, which varies most",
             )
         return pixels[:1]
 
