@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from os.path import realpath
 from typing import TYPE_CHECKING, Any
 
 from cellmonai.core.errors import CellmonaiError, InputError
@@ -11,6 +12,7 @@ from cellmonai.core.interrupts import stop_wish
 from cellmonai.core.locks import folder_lock
 from cellmonai.core.progress import Silent
 from cellmonai.core.record import RunRecord
+from cellmonai.images.find import is_folder
 from cellmonai.measure.bootstrap import bootstrap_intervals
 from cellmonai.measure.scores import ScoreTable
 from cellmonai.report.evaluation import write_evaluation
@@ -69,7 +71,7 @@ def evaluate(
     record = RunRecord("evaluate", settings.as_json())
     with ExitStack() as until_written:
         _refuse_outputs(predictions, truth, settings)
-        cases = find_cases(predictions, truth, reporter)
+        cases = find_cases(predictions, truth, reporter, recursive=settings.recursive)
         sides = decide_sides(predictions, cases, settings, reporter)
         if settings.output is not None:
             until_written.enter_context(folder_lock(settings.output))
@@ -97,8 +99,8 @@ def _refuse_outputs(predictions: Path, truth: Path, settings: EvaluateSettings) 
     """Refuse before any work what would be replaced at its end, the records of other commands above all."""
     if settings.output is None:
         return
-    folders = {(path if path.is_dir() else path.parent).resolve() for path in (predictions, truth)}
-    if settings.output.resolve() in folders:
+    folders = {realpath(path if is_folder(path) else path.parent) for path in (predictions, truth)}
+    if realpath(settings.output) in folders:
         raise InputError(
             "the output folder is an input too", where=str(settings.output), cure="choose another --output"
         )

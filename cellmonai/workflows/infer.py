@@ -16,7 +16,14 @@ from cellmonai.core.progress import Reporter, Silent
 from cellmonai.core.record import RunRecord
 from cellmonai.images.block_store import is_unfinished
 from cellmonai.images.find import find_images
-from cellmonai.workflows.inferring.failures import amount, nothing_worked, refuse_output_among, refuse_outputs
+from cellmonai.images.left_out import tell_left_out
+from cellmonai.workflows.inferring.failures import (
+    amount,
+    is_of_results,
+    nothing_worked,
+    refuse_output_among,
+    refuse_outputs,
+)
 from cellmonai.workflows.inferring.finished import FinishedPlanes, finished_before
 from cellmonai.workflows.inferring.image import ImageDone
 from cellmonai.workflows.inferring.jobs import IMAGE_FAILURES, survey
@@ -38,7 +45,7 @@ if TYPE_CHECKING:
 
 _NO_RESULT = (
     *("model", "output", "memory", "device", "precision", "engine", "stitch"),
-    *("workers", "scheduler", "shard"),
+    *("workers", "scheduler", "shard", "recursive"),
 )
 """Settings that change no result, or only through what was chosen by them, which is told beside them."""
 
@@ -74,10 +81,12 @@ def infer(
     """
     settings, reporter = settings or InferSettings(), reporter or Silent()
     record = RunRecord("infer", settings.as_json())
-    paths = find_images(images)
+    found = find_images(images, recursive=settings.recursive, avoid=is_of_results(settings.output))
+    paths = found.images
     refuse_output_among(paths, settings.output)
     finder = _choose_finder(settings)
     reporter.note(finder.sentence)
+    tell_left_out(found, reporter, how_to_search="--recursive")
     share = Share.asked(settings)
     mine = share.of_images(paths)
     seen = survey(paths, finder.wants, settings, mine=mine)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import stat
+from os.path import realpath
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -41,12 +42,12 @@ def remove_old_outputs(folder: Path, *, tables: Collection[str] = _TABLES, keep:
     `count` calls its own; links are not followed. An audit goes with the count that it was drawn from, unless somebody
     has begun to fill its sheet.
     """
-    kept = {path.resolve() for path in keep}
+    kept = {realpath(path) for path in keep}
     with_audit = _audit_is_untouched(folder / AUDIT_FOLDER)
     for name in dict.fromkeys((*_listed(folder), *map(PurePosixPath, tables))):
         if _is_own(name, with_audit=with_audit):
             path = folder / name
-            if _is_plain(path, folder) and path.resolve() not in kept:
+            if _is_plain(path, folder) and realpath(path) not in kept:
                 _remove(path)
 
 
