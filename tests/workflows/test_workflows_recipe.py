@@ -12,16 +12,11 @@ import tifffile
 
 from cellmonai.core.errors import InputError, OutputError, RecipeError
 from cellmonai.core.progress import Silent
+from cellmonai.images.recognise import recognise
 from cellmonai.recipe.load import load_recipe
-from cellmonai.workflows.recipe import (
-    CheckedRecipe,
-    check_recipe,
-    find_selected,
-    open_recipe,
-    recipe_schema,
-    split_selected,
-)
-from cellmonai.workflows.recipe_init import init_recipe, recognise
+from cellmonai.workflows.recipe import CheckedRecipe, check_recipe, open_recipe, recipe_schema
+from cellmonai.workflows.recipe_data import find_selected, split_selected
+from cellmonai.workflows.recipe_init import init_recipe
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
