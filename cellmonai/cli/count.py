@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cellmonai.cli.options import CellValues, Debug, Json, MaskThreshold, Overwrite, Quiet, parse_values
+from cellmonai.cli.options import CellValues, Debug, Json, MaskThreshold, Overwrite, Quiet, Recursive, parse_values
 
 
 class KindChoice(StrEnum):
@@ -63,6 +63,7 @@ def count(
         list[Path] | None,
         typer.Argument(help="Masks, label images, or folders or globs of them; also what `cellmonai infer` left."),
     ] = None,
+    recursive: Recursive = False,
     images: Annotated[
         Path | None, typer.Option(help="Folder with the images of the masks, for overlays and intensities.")
     ] = None,
@@ -227,6 +228,7 @@ def count(
         audit_strata=audit_strata,
         audit_bound=audit_bound,
         audit_seed=audit_seed,
+        recursive=recursive,
         allow_partial=allow_partial,
         level=level,
         threads=threads,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from cellmonai.cli.console import make_reporter, print_json, print_next, print_table, quoted
-from cellmonai.cli.options import CellValues, Debug, Json, MaskThreshold, Overwrite, Quiet, parse_values
+from cellmonai.cli.options import CellValues, Debug, Json, MaskThreshold, Overwrite, Quiet, Recursive, parse_values
 from cellmonai.core.errors import CellmonaiError, PartialFailureError, UsageError
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def evaluate(
             metavar="TRUTH", help="The truth under the same names: masks or label images, or a CSV table image,count."
         ),
     ],
+    recursive: Recursive = False,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder for evaluation.csv, evaluation.json and run.json.")
     ] = None,
@@ -75,8 +76,8 @@ def evaluate(
 ) -> None:
     """Compare predictions with the truth: cells matched at IoU 0.5 and more, counts, pixels.
 
-    Files are paired by name; endings such as _labels and _mask do not matter. An image without its counterpart is an
-    error, since leaving it out would change the result.
+    Files are paired by name, with --recursive also by the folders they lie in; endings such as _labels and _mask do not
+    matter. An image without its counterpart is an error, since leaving it out would change the result.
 
     \b
       cellmonai evaluate counts/ truth/
@@ -97,6 +98,7 @@ def evaluate(
         fail_under=parse_limits(fail_under or []),
         bootstrap=bootstrap,
         seed=seed,
+        recursive=recursive,
         overwrite=overwrite,
         centre_radius_px=centres,
         centre_matching=centre_matching,
@@ -145,6 +147,7 @@ def _show(result: EvaluateResult, settings: EvaluateSettings, *, quiet: bool) ->
     if not quiet and not result.outputs:
         prediction, truth = (quoted(word) for word in result.inputs)
         again = f" {centres.options}" if centres else ""
+        again += " --recursive" if settings.recursive else ""
         print_next(f"cellmonai evaluate {prediction} {truth}{again} --bootstrap 1000 --output evaluation/")
 
 

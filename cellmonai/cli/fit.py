@@ -30,7 +30,8 @@ def fit(
     """Train a model on your images, as a recipe describes it."""
     from cellmonai.cli.console import make_reporter, print_json, print_next, print_table, quoted
     from cellmonai.core.devices import require_device_name
-    from cellmonai.workflows.recipe import find_selected, open_recipe
+    from cellmonai.workflows.recipe import open_recipe
+    from cellmonai.workflows.recipe_data import find_selected
 
     reporter = make_reporter(quiet=quiet)
     # what is wrong with the words typed is told at once, before torch has loaded

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cellmonai.cli.options import Debug, Json, Overwrite, Quiet
+from cellmonai.cli.options import Debug, Json, Overwrite, Quiet, Recursive
 
 if TYPE_CHECKING:
     from cellmonai.workflows.infer import InferResult
@@ -61,6 +61,7 @@ def infer(
     images: Annotated[
         list[Path] | None, typer.Argument(help="Images, or folders or globs of them.", show_default=False)
     ] = None,
+    recursive: Recursive = False,
     from_: Annotated[
         Path | None,
         typer.Option("--from", metavar="RUN.JSON", help="Repeat the run of a record: its images, model and settings."),
@@ -206,6 +207,7 @@ def infer(
         pictures=tuple(dict.fromkeys(word.strip() for word in pictures.split(","))) if pictures else (),
         at=None if at is None else parse_pixel(at),
         maps_dtype=maps_dtype.value,
+        recursive=recursive,
         overwrite=overwrite,
         method=method,
         parameters=parse_parameters(parameters or ()),

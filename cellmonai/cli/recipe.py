@@ -103,7 +103,7 @@ def _data_table(checked: CheckedRecipe) -> Table:
     for part, images in checked.images.items():
         table.add_row(part, f"{images:,}", f"{checked.groups[part]:,}")
     selected = checked.selected
-    table.add_row("not selected", f"{selected.found - selected.without_mask - len(selected.pairs):,}", "")
+    table.add_row("not selected", f"{len(selected.found) - selected.without_mask - len(selected.pairs):,}", "")
     if selected.without_mask:
         table.add_row("without mask", f"{selected.without_mask:,}", "")
     return table

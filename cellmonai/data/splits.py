@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from cellmonai.core.errors import InputError, RecipeError
 from cellmonai.core.text import did_you_mean
+from cellmonai.images.split_folders import part_named
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from cellmonai.images.layouts import Pair
 
@@ -106,6 +107,56 @@ def split_pairs(pairs: Sequence[Pair], *, group_by: str | None, train: float, va
         )
     order = sorted(groups, key=lambda group: _hash(f"{seed}|{group}"))
     return _fill(order, groups, shares, wanted)
+
+
+def split_as_told(
+    pairs: Sequence[Pair], attribute: str, *, group_by: str | None, by_shares: Callable[[Sequence[Pair]], Split]
+) -> Split:
+    """Split pairs by what an attribute of them says: train, validation or test.
+
+    Parameters
+    ----------
+    by_shares : divides the pairs for training where none is for validation
+
+    Raises
+    ------
+    RecipeError
+        No such attribute, a value that is none of these words, no pair to train on, or a group on both sides.
+    """
+    parts: dict[str, list[Pair]] = {"train": [], "validation": [], "test": []}
+    for pair in pairs:
+        said = pair.attributes.get(attribute)
+        part = part_named(said) if said is not None else None
+        if part is None:
+            what = f"has no attribute {attribute!r}" if said is None else f"has {said!r} as {attribute!r}"
+            raise RecipeError(
+                f"image {pair.name!r} {what}", where="data.split.by", cure="write train, validation or test for each"
+            )
+        parts[part].append(pair)
+    if not parts["train"]:
+        raise RecipeError(
+            "no image is for train", where="data.split.by", cure="name another attribute, or widen select"
+        )
+    if not parts["validation"]:
+        drawn = by_shares(parts["train"])
+        return Split(drawn.train, drawn.validation, (*drawn.test, *parts["test"]))
+    _refuse_torn_groups(parts, group_by)
+    return Split(*(tuple(sorted(parts[name], key=lambda pair: pair.name)) for name in ("train", "validation", "test")))
+
+
+def _refuse_torn_groups(parts: Mapping[str, Sequence[Pair]], group_by: str | None) -> None:
+    if group_by is None:
+        return
+    places: dict[str, str] = {}
+    for part, pairs in parts.items():
+        for pair in pairs:
+            group = group_of(pair, group_by)
+            if places.setdefault(group, part) != part:
+                raise RecipeError(
+                    f"images of {group!r} are for {places[group]} and for {part}",
+                    where="data.group_by",
+                    cure="take group_by or split.by out",
+                )
 
 
 def _hash(text: str) -> bytes:

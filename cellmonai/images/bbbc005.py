@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from cellmonai.core.errors import InputError
 from cellmonai.images.find import image_stem, images_in
 from cellmonai.images.pair import Pair, PairList, some_names
+from cellmonai.images.spelling import folder_named
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,8 +33,8 @@ def bbbc005_pairs(root: Path, images: Path | None, masks: Path | None) -> PairLi
     InputError
         No images, or names that do not state the count.
     """
-    pictures = images or (root / "images" if (root / "images").is_dir() else root)
-    masks = masks or (root / "masks" if (root / "masks").is_dir() else None)
+    pictures = images or folder_named(root, "images") or root
+    masks = masks or folder_named(root, "masks")
     truths = _masks_in_focus(masks) if masks is not None else {}
     pairs, odd = [], []
     for image in images_in(pictures):

@@ -21,6 +21,7 @@ from cellmonai.core.errors import InputError
 from cellmonai.images.find import images_in, listed
 from cellmonai.images.labels import read_mask
 from cellmonai.images.pair import Pair, PairList
+from cellmonai.images.spelling import as_spelt, folder_named
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,9 +50,10 @@ def ctc_pairs(root: Path, images: Path | None, masks: Path | None) -> PairList:
     pairs: list[Pair] = []
     skipped: list[Path] = []
     for folder in listed(root):
-        truth = folder.with_name(f"{folder.name}_GT")
-        if folder.is_dir() and _SEQUENCE.fullmatch(folder.name) and (truth / "SEG").is_dir():
-            found = _pairs_of(folder, truth)
+        truth = as_spelt(folder.with_name(f"{folder.name}_GT"))
+        outlines = folder_named(truth, "SEG")
+        if folder.is_dir() and _SEQUENCE.fullmatch(folder.name) and outlines is not None:
+            found = _pairs_of(folder, outlines, truth)
             pairs.extend(found.pairs)
             skipped.extend(found.skipped)
     if not pairs:
@@ -61,9 +63,9 @@ def ctc_pairs(root: Path, images: Path | None, masks: Path | None) -> PairList:
     return PairList(tuple(pairs), tuple(skipped))
 
 
-def _pairs_of(folder: Path, truth: Path) -> PairList:
-    outlines = {int(m[1]): path for path in images_in(truth / "SEG") if (m := _OUTLINES.fullmatch(path.name))}
-    tracks = _tracks(truth / "TRA" / "man_track.txt")
+def _pairs_of(folder: Path, outlined: Path, truth: Path) -> PairList:
+    outlines = {int(m[1]): path for path in images_in(outlined) if (m := _OUTLINES.fullmatch(path.name))}
+    tracks = _tracks(as_spelt(truth / "TRA" / "man_track.txt"))
     pairs, skipped = [], []
     for image in images_in(folder):
         match = _FRAME.fullmatch(image.name)

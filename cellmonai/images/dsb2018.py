@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from cellmonai.core.errors import InputError
 from cellmonai.images.find import image_stem, images_in, listed
 from cellmonai.images.pair import Pair, PairList, some_names
+from cellmonai.images.spelling import folder_named
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +24,7 @@ def dsb2018_pairs(root: Path, images: Path | None, masks: Path | None) -> PairLi
     InputError
         Neither form of the layout, an image folder without masks, or several folders of label maps and none named.
     """
-    pictures = images or (root / "images" if (root / "images").is_dir() else None)
+    pictures = images or folder_named(root, "images")
     if pictures is None:
         return _one_folder_per_image(root)
     return _label_maps(pictures, masks or _label_folder(root))
@@ -55,10 +56,10 @@ def _label_maps(images: Path, masks: Path) -> PairList:
 
 def _one_folder_per_image(root: Path) -> PairList:
     folders = [path for path in listed(root) if path.is_dir()]
-    samples = [path for path in folders if (path / "images").is_dir()]
+    samples = [path for path in folders if folder_named(path, "images")]
     if not samples:
         inner = [
-            path for path in folders if any((child / "images").is_dir() for child in listed(path) if child.is_dir())
+            path for path in folders if any(folder_named(child, "images") for child in listed(path) if child.is_dir())
         ]
         hint = (
             f"the samples lie in {some_names(inner)}, name that folder" if inner else "name the folder that holds them"
@@ -68,12 +69,12 @@ def _one_folder_per_image(root: Path) -> PairList:
 
 
 def _sample(folder: Path) -> Pair:
-    images = images_in(folder / "images")
+    images = images_in(folder_named(folder, "images") or folder / "images")
     if len(images) != 1:
         raise InputError(
             f"{len(images)} images ({some_names(images)}), expected one", where=str(folder), cure="keep one of them"
         )
-    if not (folder / "masks").is_dir():
+    objects = folder_named(folder, "masks")
+    if objects is None:
         raise InputError("there is an image and no folder of masks", where=str(folder), cure="add the folder masks")
-    masks = tuple(images_in(folder / "masks"))
-    return Pair(folder.name, images[0], masks, one_per_object=True)
+    return Pair(folder.name, images[0], tuple(images_in(objects)), one_per_object=True)

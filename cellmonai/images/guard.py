@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from contextlib import contextmanager
@@ -69,16 +70,22 @@ def _reason(error: Exception) -> str:
     return f"{type(error).__name__}: {words[:160]}" if words else type(error).__name__
 
 
-def require_regular_file(path: Path) -> int:
-    """Give the size of `path` in bytes when it is an ordinary file with something in it.
+def require_regular_file(path: Path, *, follow_links: bool = True) -> int:
+    """Return the size of `path` in bytes when it is an ordinary file with something in it, or a link to one.
+
+    Parameters
+    ----------
+    follow_links : False refuses links too, for files that lie inside an image and could lead out of it
 
     Raises
     ------
     InputError
-        Nothing is there, or a folder, a link, a pipe, a device, an empty file, or a file without read permission.
+        Nothing is there, or a folder, a pipe, a device, an empty file, a link to one of these, or a link to nothing.
     """
     try:
         status = os.lstat(path)
+        if stat.S_ISLNK(status.st_mode) and follow_links:
+            status = _target_of(path)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise InputError("no such file", where=str(path), cure="check the path") from error
     problem = _not_regular(status.st_mode)
@@ -90,13 +97,22 @@ def require_regular_file(path: Path) -> int:
     return status.st_size
 
 
+def _target_of(link: Path) -> os.stat_result:
+    try:
+        return link.stat()
+    except OSError as error:
+        loops = error.errno == errno.ELOOP
+        what = "this is a link that leads back to itself" if loops else "this is a link to a file that cannot be found"
+        raise InputError(what, where=str(link), cure="pass the file itself, or make the link anew") from error
+
+
 def _not_regular(mode: int) -> tuple[str, str] | None:
     if stat.S_ISREG(mode):
         return None
     if stat.S_ISDIR(mode):
         return "this is a folder, not an image", "name an image in it"
     if stat.S_ISLNK(mode):
-        return "this is a link, and links are not followed", "pass the file that it points to"
+        return "this is a link, and links inside an image are not followed", "copy the file that it points to"
     return "this is a pipe, a socket or a device, not an image", "pass an ordinary file"
 
 

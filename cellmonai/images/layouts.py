@@ -1,11 +1,12 @@
 """Images and their truth: the ways in which data sets lay them out on disk.
 
-Layouts: "pairs" (pairs.py), "dsb2018" (dsb2018.py), "bbbc005" (bbbc005.py), "ctc" (ctc.py).
+Layouts: "pairs" (pairs.py), "splits" (split_folders.py), "nnunet" (nnunet.py), "dsb2018" (dsb2018.py), "bbbc005"
+(bbbc005.py), "ctc" (ctc.py).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,11 +18,14 @@ from cellmonai.images.ctc import ctc_pairs
 from cellmonai.images.dsb2018 import dsb2018_pairs
 from cellmonai.images.labels import AS_STORED, in_raster_order, read_mask
 from cellmonai.images.mask_values import values_of
+from cellmonai.images.nnunet import nnunet_pairs
 from cellmonai.images.open import open_image
 from cellmonai.images.orientation import mask_lies, turned
 from cellmonai.images.pair import Pair, PairList
 from cellmonai.images.pairs import folder_pairs
 from cellmonai.images.rows import ArrayRows
+from cellmonai.images.spelling import as_spelt
+from cellmonai.images.split_folders import split_folder_pairs
 from cellmonai.images.tables import join_tables
 
 if TYPE_CHECKING:
@@ -32,7 +36,15 @@ if TYPE_CHECKING:
 
     from cellmonai.images.labels import ValueChoice
 
-LAYOUTS = ("pairs", "dsb2018", "bbbc005", "ctc")
+FINDERS = {
+    "pairs": folder_pairs,
+    "splits": split_folder_pairs,
+    "nnunet": nnunet_pairs,
+    "dsb2018": dsb2018_pairs,
+    "bbbc005": bbbc005_pairs,
+    "ctc": ctc_pairs,
+}
+LAYOUTS = tuple(FINDERS)
 
 __all__ = ["LAYOUTS", "Pair", "PairList", "PairMask", "check_pair", "find_pairs", "read_pair_mask"]
 
@@ -75,21 +87,28 @@ def find_pairs(
     UsageError
         An unknown layout.
     """
-    finders = {"pairs": folder_pairs, "dsb2018": dsb2018_pairs, "bbbc005": bbbc005_pairs, "ctc": ctc_pairs}
-    if layout not in finders:
+    if layout not in FINDERS:
         raise UsageError(f"{layout!r} is no known layout", cure=did_you_mean(layout, LAYOUTS))
+    root = as_spelt(root)
     if not root.is_dir():
         raise InputError("no such folder", where=str(root), cure="check the path of the data set")
-    found = finders[layout](root, _folder(root, images), _folder(root, masks))
-    return PairList(join_tables(found.pairs, tables, root), found.skipped)
+    found = FINDERS[layout](root, folder_given(root, images), folder_given(root, masks))
+    return replace(found, pairs=join_tables(found.pairs, tables, root))
 
 
-def _folder(root: Path, given: Path | None) -> Path | None:
-    """Give the folder as named, or of that name in `root`."""
-    if given is None or given.is_dir():
-        return given
-    if (root / given).is_dir():
-        return root / given
+def folder_given(root: Path, given: Path | None) -> Path | None:
+    """Return the folder as named, or of that name in `root`, as it is spelt on disk.
+
+    Raises
+    ------
+    InputError
+        There is none.
+    """
+    if given is None:
+        return None
+    for path in map(as_spelt, (given, root / given)):
+        if path.is_dir():
+            return path
     raise InputError("no such folder", where=str(given), cure=f"name one in {root} or give the whole path")
 
 

@@ -41,8 +41,8 @@ def open_image(
     Raises
     ------
     InputError
-        The file is missing, a folder, a link or no regular file, of an unknown kind, damaged, named for another kind,
-        complex, without pixels, or declares what it does not hold.
+        The file is missing, a folder, a link to nothing or no regular file, of an unknown kind, damaged, named for
+        another kind, complex, without pixels, or declares what it does not hold.
     MemoryBudgetError
         The least that can be read of it is over the budget.
     """
@@ -69,7 +69,7 @@ def open_indexed(path: Path, *, memory: int | None = None, as_stored: bool = Fal
 
 def _open(path: Path, *, memory: int | None, axes: str | None, as_index: bool) -> ImageSource:
     budget = budget_of(memory)
-    if is_zarr_folder(path) and not path.is_symlink():
+    if is_zarr_folder(path):
         from cellmonai.images.ome_zarr import open_ome_zarr
 
         return open_ome_zarr(path, budget, axes=axes)

@@ -35,10 +35,14 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class PairList:
-    """The pairs of a data set in natural order of their names, and files that had no partner."""
+    """The pairs of a data set in natural order of their names, and files that had no partner.
+
+    `notes` say what else of the data set is left out.
+    """
 
     pairs: tuple[Pair, ...]
     skipped: tuple[Path, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.pairs)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 from cellmonai.core.errors import InputError
 from cellmonai.images.find import image_stem, images_in, listed
 from cellmonai.images.pair import Pair, PairList, nearest_name, some_names
+from cellmonai.images.spelling import folded
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 IMAGE_FOLDERS = ("images", "image", "imgs", "raw")
@@ -26,8 +28,8 @@ def folder_pairs(root: Path, images: Path | None, masks: Path | None) -> PairLis
     InputError
         No folder of images or masks, an image without mask, two masks for one image, or only Cellpose pickles.
     """
-    images = images or _subfolder(root, IMAGE_FOLDERS, "images")
-    masks = masks or _subfolder(root, MASK_FOLDERS, "masks")
+    images = images or subfolder(root, IMAGE_FOLDERS, "images")
+    masks = masks or subfolder(root, MASK_FOLDERS, "masks")
     if images is None and masks is None:
         return _by_suffix(root, root)
     if images is None or masks is None:
@@ -35,7 +37,14 @@ def folder_pairs(root: Path, images: Path | None, masks: Path | None) -> PairLis
     return _matched(_without_pickles(images_in(images)), _without_pickles(images_in(masks)), masks)
 
 
-def _subfolder(root: Path, names: Sequence[str], what: str) -> Path | None:
+def subfolder(root: Path, names: Sequence[str], what: str) -> Path | None:
+    """Return the folder in `root` that has one of these names, whatever its capitals; None where there is none.
+
+    Raises
+    ------
+    InputError
+        There are several.
+    """
     found = [path for path in listed(root) if path.is_dir() and path.name.lower() in names]
     if len(found) > 1:
         raise InputError(
@@ -107,13 +116,9 @@ def _matched(images: Sequence[Path], masks: Sequence[Path], folder: Path) -> Pai
                     cure="remove one of them",
                 )
             by_stem[stem] = mask
-    pairs, missing = [], []
-    for image in images:
-        partner = next((by_stem[stem] for stem in _image_stems(image) if stem in by_stem), None)
-        if partner is None:
-            missing.append(image)
-        else:
-            pairs.append(Pair(image_stem(image), image, (partner,)))
+    partners = _partners(images, by_stem)
+    pairs = [Pair(image_stem(image), image, (partners[image],)) for image in images if image in partners]
+    missing = [image for image in images if image not in partners]
     if missing:
         _refuse_pickles([path.with_name(f"{image_stem(path)}_seg.npy") for path in missing if _has_pickle(path)])
         near = nearest_name(missing[0].name, [mask.name for mask in masks])
@@ -125,6 +130,21 @@ def _matched(images: Sequence[Path], masks: Sequence[Path], folder: Path) -> Pai
     _require_unique(pairs)
     used = {pair.masks[0] for pair in pairs}
     return PairList(tuple(pairs), tuple(mask for mask in masks if mask not in used))
+
+
+def _partners(images: Sequence[Path], by_stem: Mapping[str, Path]) -> dict[Path, Path]:
+    """Return the mask of each image by equal names; where there is none, by names that differ in capitals alone."""
+    partners = {image: by_stem[stem] for image in images for stem in _image_stems(image)[::-1] if stem in by_stem}
+    taken = set(partners.values())
+    masks, others = defaultdict(set), Counter(folded(image_stem(image)) for image in images)
+    for stem, mask in by_stem.items():
+        masks[folded(stem)].add(mask)
+    for image in images:
+        for name in map(folded, _image_stems(image)):
+            alike = masks.get(name, set())
+            if image not in partners and len(alike) == 1 and not alike & taken and others[name] <= 1:
+                partners[image] = next(iter(alike))
+    return partners
 
 
 def _has_pickle(image: Path) -> bool:

@@ -37,7 +37,7 @@ Stamp = tuple[int, ...]
 def stamp_of(path: Path | str) -> Stamp | None:
     """Give the stamp of a file, None where there is none; the last time cannot be set back by a program."""
     try:
-        status = os.lstat(path)
+        status = os.stat(path)
     except OSError:
         return None
     return stamp_in(status)

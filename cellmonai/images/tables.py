@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from cellmonai.core.errors import InputError
 from cellmonai.images.guard import reading
 from cellmonai.images.pair import nearest_name
+from cellmonai.images.spelling import as_spelt
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +33,7 @@ def join_tables(pairs: Sequence[Pair], tables: Sequence[Path], root: Path) -> tu
     """
     joined = list(pairs)
     for table in tables:
-        path = table if table.is_file() else root / table
+        path = next((path for path in map(as_spelt, (table, root / table)) if path.is_file()), root / table)
         rows = _rows(path)
         found = [next((rows[key] for key in _keys(pair, root) if key in rows), None) for pair in joined]
         if pairs and not any(row is not None for row in found):

@@ -22,7 +22,7 @@ def read_json(path: Path) -> dict[str, Any]:
     InputError
         Missing, a link, too large, no JSON, or no object.
     """
-    size = require_regular_file(path)
+    size = require_regular_file(path, follow_links=False)
     if size > MAX_HEADER_BYTES:
         raise refused("is larger than 16 MiB", path)
     with reading(path, "the Zarr header"):

@@ -18,6 +18,8 @@ _WIDEST = 100  # characters of a comment line
 _SPARSE = 0.004  # share of foreground below which the 99.8th percentile says little about the cells
 _LAYOUTS = {
     "pairs": "images and masks with equal names",
+    "splits": "folders train, val and test, each with images and masks",
+    "nnunet": "as for nnU-Net: imagesTr/x_0000.tif and labelsTr/x.tif",
     "dsb2018": "as in the 2018 Data Science Bowl",
     "bbbc005": "as in BBBC005: the number of cells stands in the file name",
 }
@@ -41,6 +43,7 @@ class DataFacts:
     groups : attribute that names what belongs together, and how many values it has, or None
     attributes : values of each attribute that has few, with how many images each has
     only_counts : whether the truth of some images is a number and not a label image
+    split_by : attribute that says which images are for validation, where the data set is split already
     """
 
     layout: str
@@ -60,6 +63,7 @@ class DataFacts:
     groups: tuple[str, int] | None = None
     attributes: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     only_counts: bool = False
+    split_by: str | None = None
 
     @property
     def diameter_px(self) -> float | None:
@@ -134,6 +138,8 @@ def _data(facts: DataFacts) -> str:
         counts = ", ".join(f"{value} ({number:,})" for value, number in values.items())
         lines += [_comment(f"select = {{ {name} = … }} would use a part of the images; {name} is {counts}")]
     lines += _group(facts)
+    if facts.split_by is not None:
+        return _lines(*lines, *_key("split", {"by": facts.split_by}, "as the folders say; test is never learnt from"))
     lines += _key(
         "split",
         {"train": 0.8, "validation": 0.2, "seed": 0},

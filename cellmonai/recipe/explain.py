@@ -154,7 +154,7 @@ def shown(value: object) -> str:
 
 def _how_to_add(path: KeyPath) -> str:
     if path == ("data",):
-        return 'add a section [data] with layout = "pairs"'
+        return 'add a section [data] with root = "FOLDER"'
     return f"add {path[-1]} = … to [{'.'.join(str(part) for part in path[:-1])}]"
 
 

@@ -30,7 +30,7 @@ def recipe_json_schema(*, networks: ParameterTable, losses: ParameterTable) -> d
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **schema,
         "title": "cellmonai recipe",
-        "description": "What `cellmonai fit` is told; only data.layout must be given.",
+        "description": "What `cellmonai fit` is told; only the folder of the data must be given.",
     }
 
 

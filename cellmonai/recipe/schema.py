@@ -48,6 +48,11 @@ class Split(Strict):
         default=0.2, gt=0.0, lt=1.0, description="share to choose the best epoch and the threshold on"
     )
     seed: int = Field(default=0, ge=0, lt=2**32, description="another seed draws other groups")
+    by: Text | None = Field(
+        default=None,
+        description="attribute that says what each image is for: train, validation or test; the shares then divide "
+        "train alone, where no image is for validation",
+    )
 
     @model_validator(mode="after")
     def _shares_fit(self) -> Split:
@@ -60,8 +65,8 @@ class Split(Strict):
 class Data(Strict):
     """Which images and masks, and how they are split."""
 
-    layout: Literal["pairs", "dsb2018", "bbbc005", "ctc"] = Field(
-        description="how images and masks lie in their folders"
+    layout: Literal["pairs", "splits", "nnunet", "dsb2018", "bbbc005", "ctc"] | None = Field(
+        default=None, description="how images and masks lie in their folders; found by looking when left out"
     )
     root: Location | None = Field(default=None, description="folder of the data; relative to the recipe")
     images: Location | None = Field(
@@ -412,7 +417,7 @@ def _default_augment() -> tuple[Augmentation, ...]:
 
 
 class Recipe(Strict):
-    """A whole recipe; only `data.layout` must be given."""
+    """A whole recipe; only the folder of the data must be given."""
 
     data: Data = Field(description="which images and masks, and how they are split")
     normalise: Normalise = Field(default_factory=Normalise, description="how intensities are brought to about 0 to 1")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from os.path import realpath
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from cellmonai.core.locks import folder_lock
 from cellmonai.core.progress import Reporter, Silent
 from cellmonai.core.record import RunRecord
 from cellmonai.core.staging import Staging, remove_if_idle, staging_folder
+from cellmonai.images.find import is_folder, is_zarr_folder
 from cellmonai.instances.mask_kind import decide_kind
 from cellmonai.workflows.counting.audit import AUDIT_FOLDER, refuse_impossible_audit
 from cellmonai.workflows.counting.calibration import calibrations_of, tell_intervals
@@ -34,6 +36,7 @@ from cellmonai.workflows.counting.plan import CountPlan
 from cellmonai.workflows.counting.result import CountResult
 from cellmonai.workflows.counting.settings import CountSettings
 from cellmonai.workflows.counting.survey import STOPPED, survey
+from cellmonai.workflows.output_names import require_short_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -73,7 +76,8 @@ def count(
     settings, reporter = settings or CountSettings(), reporter or Silent()
     record = RunRecord("count", {})
     _refuse_output_among(inputs, settings.output)
-    found = find_masks(inputs, images=settings.images, allow_partial=settings.allow_partial, reporter=reporter)
+    found = find_masks(inputs, settings, reporter)
+    _refuse_output_among([Path(realpath(mask.path)) for mask in found.masks], settings.output)  # links lead there too
     settings.refuse_unfit(found.masks)
     groups = groups_of([mask.name for mask in found.masks], settings, reporter)
     point = settings.common_point(found.masks)
@@ -82,6 +86,7 @@ def count(
         closing(MaskReader(settings.memory, lambda: wish.check(STOPPED), settings.choice)) as reader,
     ):
         seen = survey(found.masks, reader, reporter, wish, pixel_size_um=settings.pixel_size_um, threads=settings.cores)
+        _leave_out_long_names(seen, settings)
         kind = _decide_kind(found.masks, seen, settings, reporter)
         plan = CountPlan(
             planes=[(job, settings.for_mask(job.mask, job.pixel_size_um)) for job in seen.jobs],
@@ -191,13 +196,23 @@ def _read_by(masks: Sequence[MaskInput], settings: CountSettings) -> list[Path]:
 
 
 def _refuse_output_among(inputs: Sequence[Path], output: Path) -> None:
-    folders = {(path if path.is_dir() else path.parent).resolve() for path in inputs}
-    if output.resolve() in folders:
+    folders = {realpath(path if is_folder(path) and not is_zarr_folder(path) else path.parent) for path in inputs}
+    if realpath(output) in folders:
         raise UsageError(
             "the output folder is an input too, and results would mix with masks",
             where=str(output),
             cure="choose another --output",
         )
+
+
+def _leave_out_long_names(seen: Survey, settings: CountSettings) -> None:
+    """Take masks for failed whose results would have longer names than the file system takes."""
+    for job in seen.jobs:
+        try:
+            require_short_names(output_names(job, settings), settings.output, of=job.mask.path)
+        except InputError as error:
+            seen.failures[job.mask.name] = error
+    seen.jobs = [job for job in seen.jobs if job.mask.name not in seen.failures]
 
 
 def _refuse_outputs(plan: CountPlan, names: Sequence[str]) -> None:

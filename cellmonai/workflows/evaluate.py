@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from functools import partial
+from os.path import realpath
 from typing import TYPE_CHECKING, Any
 
 from cellmonai.core.errors import CellmonaiError, InputError
@@ -13,6 +14,7 @@ from cellmonai.core.locks import folder_lock
 from cellmonai.core.progress import Silent
 from cellmonai.core.record import RunRecord
 from cellmonai.core.staging import is_half_placed, staged
+from cellmonai.images.find import is_folder
 from cellmonai.measure.bootstrap import bootstrap_intervals
 from cellmonai.measure.scores import ScoreTable
 from cellmonai.report.evaluation import write_evaluation
@@ -72,7 +74,7 @@ def evaluate(
     record = RunRecord("evaluate", settings.as_json())
     with ExitStack() as until_written:
         _refuse_inputs(predictions, truth, settings)
-        cases = find_cases(predictions, truth, reporter)
+        cases = find_cases(predictions, truth, reporter, recursive=settings.recursive)
         sides = decide_sides(predictions, cases, settings, reporter)
         staging = None
         if settings.output is not None:
@@ -105,8 +107,8 @@ def _refuse_inputs(predictions: Path, truth: Path, settings: EvaluateSettings) -
     """Refuse before any work an output folder that is read too, and what would be replaced."""
     if settings.output is None:
         return
-    folders = {(path if path.is_dir() else path.parent).resolve() for path in (predictions, truth)}
-    if settings.output.resolve() in folders:
+    folders = {realpath(path if is_folder(path) else path.parent) for path in (predictions, truth)}
+    if realpath(settings.output) in folders:
         raise InputError(
             "the output folder is an input too", where=str(settings.output), cure="choose another --output"
         )

@@ -32,7 +32,8 @@ from cellmonai.report.curves import write_curves
 from cellmonai.training.artefacts import artefact_factors
 from cellmonai.training.course import history_columns
 from cellmonai.training.train import Trained, activation_of, maps_of, train
-from cellmonai.workflows.recipe import find_selected, open_recipe, split_selected
+from cellmonai.workflows.recipe import open_recipe
+from cellmonai.workflows.recipe_data import find_selected, split_selected, tell_selected
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -97,7 +98,9 @@ def fit(
     if not is_half_placed(run):
         refuse()
     record = RunRecord("fit", {"recipe": str(recipe), "overrides": list(overrides), "device": device})
-    split = split_selected(loaded, find_selected(loaded).pairs)
+    selected = find_selected(loaded)
+    tell_selected(loaded, selected, reporter)
+    split = split_selected(loaded, selected.pairs)
     _note_split(split, loaded.recipe.data, reporter)
     what = {"command": "fit", "recipe": loaded.digest, "device": chosen.name}
     with folder_lock(run), stop_wish() as wish, staged(run, what, refuse=refuse) as (staging, facts):
@@ -155,7 +158,8 @@ def _truth_reader(data: Data) -> TruthReader:
 
 
 def _note_split(split: Split, data: Data, reporter: Reporter) -> None:
-    by = f", kept together by {data.group_by}" if data.group_by else ""
+    by = f", as the attribute {data.split.by!r} says" if data.split.by else ""
+    by += f", kept together by {data.group_by}" if data.group_by else ""
     unseen = f", {len(split.test)} left unseen for testing" if split.test else ""
     reporter.note(f"{len(split.train)} images to train on, {len(split.validation)} to validate{unseen}{by}")
 

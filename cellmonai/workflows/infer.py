@@ -17,8 +17,10 @@ from cellmonai.core.record import RunRecord
 from cellmonai.images.block_files import clear
 from cellmonai.images.block_store import is_unfinished
 from cellmonai.images.find import find_images
+from cellmonai.images.left_out import tell_left_out
 from cellmonai.workflows.inferring.failures import (
     amount,
+    is_of_results,
     nothing_worked,
     output_names,
     refuse_output_among,
@@ -76,11 +78,13 @@ def infer(
     """
     settings, reporter = settings or InferSettings(), reporter or Silent()
     record = RunRecord("infer", settings.as_json())
-    paths = find_images(images)
+    found = find_images(images, recursive=settings.recursive, avoid=is_of_results(settings.output))
+    paths = found.images
     refuse_output_among(paths, settings.output)
     end_what_was_begun(settings)
     finder = _choose_finder(settings)
     reporter.note(finder.sentence)
+    tell_left_out(found, reporter, how_to_search="--recursive")
     share = Share.asked(settings)
     mine = share.of_images(paths)
     seen = survey(paths, finder.wants, settings, mine=mine)

@@ -2,13 +2,50 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from cellmonai.core.errors import InputError
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
+
+
+_USUAL_LONGEST_NAME = 255
+
+
+def require_short_names(names: Iterable[str], folder: Path, *, of: Path) -> None:
+    """Refuse an input whose outputs would have longer names than the file system of `folder` takes.
+
+    Raises
+    ------
+    InputError
+        A name is too long; it names the input `of`, so that the others are done all the same.
+    """
+    longest = max(names, key=_length, default="")
+    limit = _longest_name(folder)
+    if _length(longest) > limit:
+        raise InputError(
+            f"its name is too long: that of a result, …{longest[-24:]}, would have {_length(longest)} bytes of {limit}",
+            where=str(of),
+            cure="give it a shorter name",
+        )
+
+
+def _length(name: str) -> int:
+    return len(os.fsencode(name)) if os.name == "posix" else len(name)
+
+
+def _longest_name(folder: Path) -> int:
+    existing = next((place for place in (folder, *folder.absolute().parents) if place.is_dir()), None)
+    try:
+        limit = os.pathconf(existing, "PC_NAME_MAX") if existing is not None and hasattr(os, "pathconf") else 0
+    except (OSError, ValueError):
+        limit = 0
+    return limit if limit > 0 else _USUAL_LONGEST_NAME
 
 
 def distinct_names(paths: Sequence[Path], stems: Sequence[str]) -> list[str]:
@@ -31,7 +68,7 @@ def distinct_names(paths: Sequence[Path], stems: Sequence[str]) -> list[str]:
     ['p1_a', 'p2_a', 'b']
     """
     names = list(stems)
-    folders = [path.resolve().parent.parts[1:] for path in paths]
+    folders = [path.parent.resolve().parts[1:] for path in paths]  # of a link, where it lies
     for depth in range(1, max((len(parts) for parts in folders), default=0) + 1):
         colliding = _colliding(names)
         if not colliding:

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 from cellmonai.core.errors import InputError
 from cellmonai.core.text import printable
 from cellmonai.data.load import channel_index
-from cellmonai.data.splits import Split, group_of, select_pairs, split_pairs
-from cellmonai.images.layouts import find_pairs
+from cellmonai.data.splits import Split, group_of
 from cellmonai.images.open import open_image
 from cellmonai.losses import catalogue as losses
 from cellmonai.nets import catalogue as networks
@@ -20,6 +19,7 @@ from cellmonai.recipe.json_schema import recipe_json_schema
 from cellmonai.recipe.load import LoadedRecipe, load_recipe
 from cellmonai.recipe.schema import Loss, Network
 from cellmonai.recipe.write import digest_of, recipe_document
+from cellmonai.workflows.recipe_data import Selected, find_selected, split_selected, tell_selected, with_found_layout
 from cellmonai.workflows.recipe_parts import require_fitting_parts
 
 if TYPE_CHECKING:
@@ -38,19 +38,6 @@ class ResolvedValue:
     key: str
     value: Any
     source: str
-
-
-@dataclass(frozen=True, slots=True)
-class Selected:
-    """The images that a recipe's data section means.
-
-    `found` are all of the data set, `pairs` those that `data.select` keeps and that have a mask to learn from;
-    `without_mask` counts what the selection keeps and has none.
-    """
-
-    found: int
-    pairs: tuple[Pair, ...]
-    without_mask: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +67,7 @@ class CheckedRecipe:
             "recipe": recipe_document(self.loaded.recipe),
             "sources": {row.key: row.source for row in self.values},
             "data": {
-                "found": self.selected.found,
+                "found": len(self.selected.found),
                 "without_mask": self.selected.without_mask,
                 "images": self.images,
                 "groups": self.groups,
@@ -90,12 +77,14 @@ class CheckedRecipe:
 
 
 def open_recipe(path: Path, overrides: Sequence[str] = ()) -> LoadedRecipe:
-    """Load a recipe, check its network and loss against their catalogues, and write out their parameters.
+    """Load a recipe, check its network and loss against their catalogues, and write out what is found.
+
+    That is the parameters of network and loss, and the layout of the data where none is named.
 
     Raises
     ------
     InputError
-        There is no such file.
+        There is no such file, or the layout is looked for and the data are not there.
     RecipeError
         The recipe is wrong; the message names file, line and key.
     """
@@ -109,49 +98,7 @@ def open_recipe(path: Path, overrides: Sequence[str] = ()) -> LoadedRecipe:
     require_fitting_parts(loaded)
     filled = {"network": Network.model_validate({"name": recipe.network.name, **network}), "loss": loss}
     recipe = recipe.model_copy(update=filled)
-    return replace(loaded, recipe=recipe, digest=digest_of(recipe))
-
-
-def find_selected(loaded: LoadedRecipe) -> Selected:
-    """Find the images of a recipe's data section.
-
-    Raises
-    ------
-    InputError
-        The data are not there, or not in this layout.
-    RecipeError
-        No folder is given, or `data.select` names what no image has, or keeps nothing.
-    """
-    data = loaded.recipe.data
-    root = data.root if data.root is not None or data.images is None else data.images.parent
-    if root is None:
-        raise loaded.error("data.root", "no data folder is given", "add --set data.root=FOLDER")
-    found = find_pairs(data.layout, root, images=data.images, masks=data.masks, tables=data.tables)
-    wanted = {key: _as_texts(value) for key, value in data.select.items()}
-    with loaded.located():
-        selected = select_pairs(found.pairs, wanted)
-    pairs = tuple(pair for pair in selected if pair.masks)
-    if not pairs:
-        raise InputError("none of the images has a mask", where=str(root), cure="name their folder as data.masks")
-    return Selected(len(found), pairs, len(selected) - len(pairs))
-
-
-def split_selected(loaded: LoadedRecipe, pairs: Sequence[Pair]) -> Split:
-    """Split pairs into train, validation and test as the recipe says.
-
-    Raises
-    ------
-    InputError
-        There are too few groups.
-    RecipeError
-        `data.group_by` does not fit the images.
-    """
-    data = loaded.recipe.data
-    shares = data.split
-    with loaded.located():
-        return split_pairs(
-            pairs, group_by=data.group_by, train=shares.train, validation=shares.validation, seed=shares.seed
-        )
+    return with_found_layout(replace(loaded, recipe=recipe, digest=digest_of(recipe)))
 
 
 def check_recipe(path: Path, *, overrides: Sequence[str] = (), reporter: Reporter) -> CheckedRecipe:
@@ -167,6 +114,7 @@ def check_recipe(path: Path, *, overrides: Sequence[str] = (), reporter: Reporte
     started = time.monotonic()
     loaded = open_recipe(path, overrides)
     selected = find_selected(loaded)
+    tell_selected(loaded, selected, reporter)
     split = split_selected(loaded, selected.pairs)
     first = _look_at(loaded, selected.pairs[0])
     _warn_of_small_parts(split, reporter)
@@ -298,11 +246,3 @@ def _warn_of_faulty_steps(loaded: LoadedRecipe, reporter: Reporter) -> None:
 
 def _amount(images: int) -> str:
     return f"{images} image{'s' * (images != 1)}"
-
-
-def _as_texts(value: Any) -> tuple[str, ...]:  # noqa: ANN401 - a TOML value or several
-    return tuple(_as_text(item) for item in value) if isinstance(value, tuple) else (_as_text(value),)
-
-
-def _as_text(value: str | float) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)

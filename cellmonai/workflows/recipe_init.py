@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import os
-import re
 import time
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -20,9 +19,11 @@ from cellmonai.core.files import refuse_existing, require_writable, write_text
 from cellmonai.core.text import printable
 from cellmonai.data.truth import TruthReader
 from cellmonai.images.channels import is_grey_rgb
-from cellmonai.images.layouts import find_pairs
 from cellmonai.images.open import open_image
+from cellmonai.images.recognise import recognise
+from cellmonai.images.split_folders import SPLIT
 from cellmonai.recipe.draft import DataFacts, draft_recipe
+from cellmonai.workflows.recipe_data import tell_left_out_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +37,6 @@ _GROUP_NAMES = ("donor", "patient", "animal", "plate", "slide", "well", "group",
 _MOST_VALUES = 6  # of an attribute worth naming in the recipe
 _KINDS = ("blur", "magnification", "time")  # attributes of numbers that are kinds, not measurements
 _LARGEST_TABLE = 1 << 26  # bytes
-_BBBC005_NAME = re.compile(r"_C\d+_F\d+_s\d+_w\d", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,50 +93,18 @@ def init_recipe(data: Path, *, output: Path, overwrite: bool, reporter: Reporter
     return InitResult(data, output, facts, warnings, time.monotonic() - started)
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """How a data set lies in its folder; `masks` and `tables` are names in it."""
-
-    layout: str
-    masks: str | None = None
-    tables: tuple[str, ...] = ()
-
-    def pairs(self, root: Path) -> list[Pair]:
-        """Find the images of this place that have a mask."""
-        masks = root / self.masks if self.masks else None
-        found = find_pairs(self.layout, root, masks=masks, tables=[root / name for name in self.tables])
-        return [pair for pair in found if pair.masks]
-
-
-def recognise(root: Path) -> Place:
-    """Tell the layout of a folder by the names in it."""
-    folders = sorted(entry for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))
-    names = {folder.name.lower() for folder in folders}
-    images = root / "images" if "images" in names else root
-    sample = [entry.name for entry in islice(images.iterdir(), 1000) if entry.is_file()]
-    if 2 * sum(bool(_BBBC005_NAME.search(name)) for name in sample) > len(sample):
-        return Place("bbbc005")
-    if "images" not in names and any(
-        (folder / "images").is_dir() and (folder / "masks").is_dir() for folder in folders
-    ):
-        return Place("dsb2018")
-    versions = [folder.name for folder in folders if folder.name.lower().startswith(("labels_", "masks_"))]
-    if "images" in names and versions and not names & {"masks", "labels", "mask", "label"}:
-        # of several versions the corrected one is the better truth
-        best = next((name for name in versions if re.search("fixed|correct|clean", name.lower())), versions[0])
-        return Place("dsb2018", masks=best)
-    return Place("pairs")
-
-
 def survey(root: Path, *, output: Path, reporter: Reporter) -> DataFacts:
     """Look at a data set: all names, and the pixels of a few images."""
     place = recognise(root)
-    pairs = place.pairs(root)
+    found = place.pairs(root)
+    pairs = [pair for pair in found if pair.masks]
     if not pairs:
         raise InputError("no image here has a mask", where=str(root), cure="put masks under equal names into masks/")
     if place.layout != "bbbc005":  # there the names say everything
         place = replace(place, tables=tables_about(pairs, root))
-        pairs = place.pairs(root)
+        pairs = [pair for pair in place.pairs(root) if pair.masks]
+    tell_left_out_of(found, reporter)
+    pairs = [pair for pair in pairs if place.split_by is None or pair.attributes[place.split_by] != "test"]
     reporter.note(f"{len(pairs):,} images with masks in {root}, layout {place.layout}")
     looked_at = spread(pairs, _LOOKED_AT)
     truth = TruthReader()
@@ -168,6 +136,7 @@ def survey(root: Path, *, output: Path, reporter: Reporter) -> DataFacts:
         groups=_groups(pairs, place.layout),
         attributes=_attributes(pairs),
         only_counts=any(pair.count is not None for pair in pairs),
+        split_by=place.split_by,
     )
 
 
@@ -226,7 +195,7 @@ def _attributes(pairs: Sequence[Pair]) -> dict[str, dict[str, int]]:
     for name in sorted({key for pair in pairs for key in pair.attributes}):
         values = Counter(pair.attributes.get(name, "") for pair in pairs)
         words = all(value.isidentifier() and value not in ("True", "False") for value in values)
-        if 1 < len(values) <= _MOST_VALUES and (words or name in _KINDS) and name not in _GROUP_NAMES:
+        if 1 < len(values) <= _MOST_VALUES and (words or name in _KINDS) and name not in (*_GROUP_NAMES, SPLIT):
             found[name] = dict(sorted(values.items()))
     return found
 

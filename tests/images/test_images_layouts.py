@@ -81,6 +81,96 @@ def test_what_does_not_pair_is_said_with_names(names: list[str], reason: str, tm
         find_pairs("pairs", touch(tmp_path, *names))
 
 
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        pytest.param(["images/F01.TIF", "masks/f01.tif"], [("F01", "f01.tif")], id="capitals"),
+        pytest.param(["images/a.tif", "masks/A_MASK.TIF"], [("a", "A_MASK.TIF")], id="an ending in capitals"),
+        pytest.param(
+            ["images/e\u0301.tif", "masks/\u00e9.tif"], [("e\u0301", "\u00e9.tif")], id="an accent in two forms"
+        ),
+        pytest.param(
+            ["images/a.tif", "images/A.tif", "masks/a.tif", "masks/A.tif"],
+            [("A", "A.tif"), ("a", "a.tif")],
+            id="names that differ in capitals",
+        ),
+    ],
+)
+def test_names_pair_by_their_letters_whatever_the_capitals(
+    names: list[str], expected: list[tuple[str, str]], tmp_path: Path
+) -> None:
+    assert paired(touch(tmp_path, *names)) == expected
+
+
+def test_one_mask_is_not_given_to_two_images(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no mask for A\.tif"):
+        find_pairs("pairs", touch(tmp_path, "images/a.tif", "images/A.tif", "masks/a.tif"))
+
+
+SPLIT = ["train/images/a.tif", "train/masks/a.tif", "val/images/a.tif", "val/masks/a_mask.tif", "test/images/t.tif"]
+
+
+def test_parts_of_a_split_are_an_attribute_and_test_images_need_no_masks(tmp_path: Path) -> None:
+    found = find_pairs("splits", touch(tmp_path, *SPLIT))
+    assert [(pair.name, pair.attributes) for pair in found] == [
+        ("train_a", {"split": "train"}),
+        ("val_a", {"split": "validation"}),
+    ]
+    assert found.notes == ("test has no pairs of image and mask and is left out",)
+
+
+@pytest.mark.parametrize("images", ["images", "Images"])
+def test_a_split_may_lie_inside_the_folders_of_images_and_masks(images: str, tmp_path: Path) -> None:
+    names = ["train/a.tif", "valid/b.tif", "test/c.tif"]
+    touch(tmp_path, *(f"{folder}/{name}" for folder in (images, "labels") for name in names))
+    found = find_pairs("splits", tmp_path)
+    assert [pair.attributes["split"] for pair in found] == ["train", "validation", "test"]
+    named = find_pairs("splits", tmp_path, images=Path("images"), masks=Path("Labels"))
+    assert named.pairs == found.pairs
+
+
+@pytest.mark.parametrize(
+    ("names", "reason"),
+    [
+        pytest.param(["images/a.tif"], "there is no folder train", id="no part"),
+        pytest.param([*SPLIT, "valid/images/b.tif"], "two folders of images for validation: val, valid", id="two"),
+        pytest.param([*SPLIT, "val/images/c.tif"], r"no mask for c\.tif", id="an image for validation without mask"),
+    ],
+)
+def test_what_is_no_split_is_said(names: list[str], reason: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=reason):
+        find_pairs("splits", touch(tmp_path, *names))
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".png", ".nii.gz"])
+def test_cases_of_nnunet_are_named_without_their_channel(suffix: str, tmp_path: Path) -> None:
+    cases = ("img_2", "img_10")
+    touch(tmp_path, *(f"imagesTr/{case}_0000{suffix}" for case in cases), *(f"labelsTr/{c}{suffix}" for c in cases))
+    touch(tmp_path, f"imagesTs/x_0000{suffix}", f"labelsTr/alone{suffix}")
+    found = find_pairs("nnunet", tmp_path)
+    assert [(pair.name, pair.masks[0].name) for pair in found] == [(case, f"{case}{suffix}") for case in cases]
+    assert [path.name for path in found.skipped] == [f"alone{suffix}"]
+    assert found.notes == ("imagesTs is for testing and left out",)
+
+
+@pytest.mark.parametrize(
+    ("names", "reason"),
+    [
+        pytest.param(
+            ["imagesTr/a_0000.tif", "imagesTr/a_0001.tif", "labelsTr/a.tif"],
+            r"channels of one image lie in several files \(a_0000\.tif, a_0001\.tif\); stack them",
+            id="two channels",
+        ),
+        pytest.param(["imagesTr/a.tif", "labelsTr/a.tif"], "does not end in a channel", id="no channel"),
+        pytest.param(["imagesTr/a_0000.tif", "labelsTr/b.tif"], r"no label file for a_0000\.tif", id="no labels"),
+        pytest.param(["imagesTr/a_0000.tif"], "there is no folder labelsTr", id="no folder of labels"),
+    ],
+)
+def test_what_is_no_data_set_of_nnunet_is_said(names: list[str], reason: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=reason):
+        find_pairs("nnunet", touch(tmp_path, *names))
+
+
 def test_unknown_layouts_and_folders_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="did you mean 'pairs'"):
         find_pairs("pair", tmp_path)

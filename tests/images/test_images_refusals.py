@@ -6,6 +6,7 @@ import os
 import struct
 import zlib
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +18,7 @@ from cellmonai.images.guard import reading
 from cellmonai.images.open import open_image
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
 
 _IMAGE = np.arange(64, dtype=np.uint8).reshape(8, 8)
 
@@ -173,15 +174,43 @@ def test_places_that_are_no_files_are_refused(tmp_path: Path) -> None:
         open_image(tmp_path / "folder.tif")
 
 
+def _loop(folder: Path) -> None:
+    (folder / "other.tif").symlink_to("x.tif")
+    (folder / "x.tif").symlink_to("other.tif")
+
+
+def _pipe(folder: Path) -> None:
+    os.mkfifo(folder / "pipe")
+    (folder / "x.tif").symlink_to("pipe")
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes and links as files need POSIX")
-def test_links_and_pipes_are_refused_without_being_opened(tmp_path: Path) -> None:
-    imwrite(tmp_path / "a.tif", _IMAGE)
-    (tmp_path / "link.tif").symlink_to(tmp_path / "a.tif")
-    os.mkfifo(tmp_path / "pipe.tif")
-    with pytest.raises(InputError, match="this is a link"):
-        open_image(tmp_path / "link.tif")
-    with pytest.raises(InputError, match="this is a pipe"):
-        open_image(tmp_path / "pipe.tif")
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        pytest.param(lambda folder: os.mkfifo(folder / "x.tif"), "this is a pipe", id="a pipe"),
+        pytest.param(_pipe, "this is a pipe", id="a link to a pipe"),
+        pytest.param(lambda folder: (folder / "x.tif").symlink_to("/dev/zero"), "device", id="a link to a device"),
+        pytest.param(lambda folder: (folder / "x.tif").symlink_to("gone.tif"), "cannot be found", id="a broken link"),
+        pytest.param(_loop, "a link that leads back to itself", id="a loop of links"),
+        pytest.param(lambda folder: (folder / "x.tif").symlink_to(folder), "this is a folder", id="a link to a folder"),
+    ],
+)
+def test_what_is_no_file_is_refused_without_being_opened(
+    make: Callable[[Path], None], reason: str, tmp_path: Path
+) -> None:
+    make(tmp_path)
+    with pytest.raises(InputError, match=reason):
+        open_image(tmp_path / "x.tif")
+
+
+def test_a_link_to_an_image_is_that_image(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    imwrite(tmp_path / "data" / "a.tif", _IMAGE)
+    (tmp_path / "link.tif").symlink_to(Path("data", "a.tif"))
+    (tmp_path / "link of link.tif").symlink_to("link.tif")
+    with open_image(tmp_path / "link of link.tif") as image:
+        assert np.array_equal(image.read()[0], _IMAGE)
 
 
 def ome(body: str, *, before: str = "", uuid: str = "") -> str:

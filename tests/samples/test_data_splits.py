@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cellmonai.core.errors import InputError, RecipeError
-from cellmonai.data.splits import group_of, select_pairs, split_pairs
+from cellmonai.data.splits import Split, group_of, select_pairs, split_as_told, split_pairs
 from cellmonai.images.pair import Pair
 
 
@@ -84,3 +85,39 @@ def test_images_are_selected_by_attribute() -> None:
 def test_a_selection_of_nothing_is_refused(wanted: dict[str, tuple[str, ...]], sentence: str) -> None:
     with pytest.raises(RecipeError, match=sentence):
         select_pairs(PAIRS, wanted)
+
+
+def told(*words: str, group_by: str | None = None, field: str = "f") -> Split:
+    pairs = [_pair(f"{i}", role=word, field=field or str(i)) for i, word in enumerate(words)]
+    shares = partial(split_pairs, group_by=None, train=0.5, validation=0.5, seed=0)
+    return split_as_told(pairs, "role", group_by=group_by, by_shares=shares)
+
+
+@pytest.mark.parametrize("word", ["val", "valid", "Validation", "dev"])
+def test_an_attribute_may_say_what_each_image_is_for(word: str) -> None:
+    split = told("train", word, "Testing", "TRAIN")
+    assert [[pair.name for pair in part] for part in (split.train, split.validation, split.test)] == [
+        ["0", "3"],
+        ["1"],
+        ["2"],
+    ]
+
+
+def test_shares_divide_train_where_no_image_is_for_validation() -> None:
+    split = told("train", "train", "test")
+    assert (len(split.train), len(split.validation), [pair.name for pair in split.test]) == (1, 1, ["2"])
+
+
+@pytest.mark.parametrize(
+    ("words", "group_by", "reason"),
+    [
+        pytest.param(["train", "holdout"], None, "has 'holdout' as 'role'; write train, validation or test", id="word"),
+        pytest.param(["val", "test"], None, "no image is for train", id="nothing to learn from"),
+        pytest.param(["train", "val"], "field", "images of 'f' are for train and for validation", id="a torn group"),
+    ],
+)
+def test_an_attribute_that_does_not_say_it_is_refused(words: list[str], group_by: str | None, reason: str) -> None:
+    with pytest.raises(RecipeError, match=reason):
+        told(*words, group_by=group_by)
+    with pytest.raises(RecipeError, match="has no attribute 'other'"):
+        split_as_told([_pair("a")], "other", group_by=None, by_shares=lambda pairs: Split(tuple(pairs), (), ()))

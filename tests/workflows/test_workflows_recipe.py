@@ -12,16 +12,11 @@ import tifffile
 
 from cellmonai.core.errors import InputError, OutputError, RecipeError
 from cellmonai.core.progress import Silent
+from cellmonai.images.recognise import recognise
 from cellmonai.recipe.load import load_recipe
-from cellmonai.workflows.recipe import (
-    CheckedRecipe,
-    check_recipe,
-    find_selected,
-    open_recipe,
-    recipe_schema,
-    split_selected,
-)
-from cellmonai.workflows.recipe_init import init_recipe, recognise
+from cellmonai.workflows.recipe import CheckedRecipe, check_recipe, open_recipe, recipe_schema
+from cellmonai.workflows.recipe_data import find_selected, split_selected
+from cellmonai.workflows.recipe_init import init_recipe
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -115,7 +110,7 @@ def test_tables_give_attributes_to_select_by(root: Path) -> None:
         csv.writer(stream).writerows([["image", "stain", "day"], *rows])
     more = "tables = ['stains.csv']\nselect = { stain = 'a' }\n"
     checked = check(root, more=more)
-    assert checked.selected.found == 12
+    assert len(checked.selected.found) == 12
     assert sum(checked.images.values()) == 6
     assert sum(check(root, "data.select.day=[1, 2]", more=more).images.values()) == 3
     with pytest.raises(RecipeError, match=r"recipe.toml:5 data.select: selects none of the images"):
@@ -287,6 +282,14 @@ def test_a_table_that_names_the_images_is_used_and_its_groups_kept_together(root
             ["images/a.png", "labels_fixed/a.png", "labels_original/a.png"], "dsb2018", "labels_fixed", id="versions"
         ),
         pytest.param(["images/SIMCEPImages_A01_C1_F1_s01_w1.TIF", "masks/x.tif"], "bbbc005", None, id="BBBC005"),
+        pytest.param(["Images/a.tif", "MASKS/a.tif"], "pairs", None, id="capitals"),
+        pytest.param(["x/Images/x.png", "x/Masks/1.png"], "dsb2018", None, id="one PNG per nucleus, capitals"),
+        pytest.param(["Images/a.png", "Labels_fixed/a.png"], "dsb2018", "Labels_fixed", id="versions, capitals"),
+        pytest.param(["train/images/a.tif", "train/masks/a.tif"], "splits", None, id="StarDist's folders"),
+        pytest.param(["Train/a.tif", "Train/a_mask.tif", "val/b.tif"], "splits", None, id="endings in folders"),
+        pytest.param(["images/train/a.tif", "labels/train/a.tif"], "splits", None, id="folders of a split inside"),
+        pytest.param(["imagesTr/a_0000.tif", "labelsTr/a.tif"], "nnunet", None, id="nnU-Net"),
+        pytest.param(["ImagesTr/a_b_0000.nii.gz", "labelstr/a_b.nii.gz"], "nnunet", None, id="nnU-Net, NIfTI"),
     ],
 )
 def test_the_layout_is_recognised_by_names(tmp_path: Path, files: list[str], layout: str, masks: str | None) -> None:
@@ -295,6 +298,119 @@ def test_the_layout_is_recognised_by_names(tmp_path: Path, files: list[str], lay
         (tmp_path / name).touch()
     place = recognise(tmp_path)
     assert (place.layout, place.masks) == (layout, masks)
+
+
+def spelt(root: Path, *, images: str, masks: str) -> Path:
+    """Three pairs in folders of these names, with suffixes in capitals."""
+    write_pairs(root, ["F00", "F01", "F02"])
+    for old, new in (("images", images), ("masks", masks)):
+        for path in (root / old).iterdir():
+            path.rename(path.with_suffix(".TIF"))
+        (root / old).rename(root / "moving")
+        (root / "moving").rename(root / new)
+    return root
+
+
+@pytest.mark.parametrize(
+    ("images", "masks"), [("Images", "Masks"), ("IMAGES", "labels"), ("Imgs", "GT"), ("images", "Annotations")]
+)
+def test_a_recipe_for_folders_in_capitals_finds_its_pairs(images: str, masks: str, tmp_path: Path) -> None:
+    root = spelt(tmp_path / "upper", images=images, masks=masks)
+    output = tmp_path / "recipe.toml"
+    assert init_recipe(root, output=output, overwrite=False, reporter=Silent()).facts.pairs == 3
+    assert sum(check_recipe(output, reporter=Silent()).images.values()) == 3
+
+
+SHORT = "[training]\nepochs = 1\n"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param("images = 'upper/Images'\nmasks = 'upper/Masks'", id="images and masks"),
+        pytest.param("images = 'upper/images'\nmasks = 'Upper/masks'", id="images and masks in other capitals"),
+        pytest.param("root = 'UPPER'", id="the folder of both in other capitals"),
+        pytest.param("images = 'upper/Images'", id="images alone"),
+        pytest.param("root = 'upper'\nmasks = 'masks'", id="masks in a folder"),
+        pytest.param("root = 'upper'\nlayout = 'pairs'\nimages = 'images'", id="a layout and other capitals"),
+    ],
+)
+def test_a_recipe_of_four_lines_will_do(data: str, tmp_path: Path) -> None:
+    spelt(tmp_path / "upper", images="Images", masks="Masks")
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(f"[data]\n{data}\n{SHORT}")
+    checked = check_recipe(recipe, reporter=Silent())
+    assert (checked.loaded.recipe.data.layout, sum(checked.images.values())) == ("pairs", 3)
+
+
+def test_what_is_found_is_what_a_layout_named_in_full_gives(root: Path) -> None:
+    named = open_recipe(write_recipe(root))
+    found = root.parent / "found.toml"
+    found.write_text(f"[data]\nroot = '{root.name}'\n")
+    assert open_recipe(found).digest == named.digest
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "reason"),
+    [
+        pytest.param("[data]\n", RecipeError, "no data folder is given", id="no folder"),
+        pytest.param("[data]\nroot = 'gone'\n", InputError, "no such folder", id="a folder that is not there"),
+        pytest.param("[data]\nmasks = 'masks'\n", RecipeError, "no data folder is given", id="masks alone"),
+        pytest.param("[data]\nimages = 'a'\nmasks = 'b'\n", InputError, "no such folder", id="two that are not there"),
+    ],
+)
+def test_data_that_cannot_be_found_are_refused(text: str, kind: type[Exception], reason: str, tmp_path: Path) -> None:
+    (tmp_path / "recipe.toml").write_text(text)
+    with pytest.raises(kind, match=reason):
+        check_recipe(tmp_path / "recipe.toml", reporter=Silent())
+
+
+def divided(root: Path, **parts: int) -> Path:
+    for part, number in parts.items():
+        write_pairs(root / part, [f"{part}{i}" for i in range(number)])
+    return root
+
+
+@pytest.mark.parametrize("validation", ["val", "valid", "Validation"])
+def test_folders_of_a_split_are_followed_and_test_is_never_learnt_from(validation: str, tmp_path: Path) -> None:
+    root = divided(tmp_path / "cells", train=5, test=3, **{validation: 2})
+    output = tmp_path / "recipe.toml"
+    assert init_recipe(root, output=output, overwrite=False, reporter=Silent()).facts.pairs == 7
+    assert check_recipe(output, reporter=Silent()).images == {"train": 5, "validation": 2, "test": 3}
+    output.write_text("[data]\nroot = 'cells'\n")
+    loaded = open_recipe(output)
+    assert loaded.recipe.data.split.by == "split"
+    split = split_selected(loaded, find_selected(loaded).pairs)
+    assert {pair.name for pair in split.validation} == {f"{validation}_{validation}{i}" for i in range(2)}
+    assert all(pair.name.startswith("test") for pair in split.test)
+
+
+def test_without_a_folder_for_validation_the_training_images_are_divided(tmp_path: Path) -> None:
+    divided(tmp_path / "cells", train=10, test=3)
+    (tmp_path / "recipe.toml").write_text("[data]\nroot = 'cells'\n")
+    checked = check_recipe(tmp_path / "recipe.toml", reporter=Silent())
+    assert checked.images == {"train": 8, "validation": 2, "test": 3}
+
+
+def test_shares_that_are_given_are_drawn_from_all_but_the_test_images(tmp_path: Path) -> None:
+    divided(tmp_path / "cells", train=6, val=4, test=3)
+    text = "[data]\nroot = 'cells'\nsplit = { train = 0.5, validation = 0.5 }\n"
+    (tmp_path / "recipe.toml").write_text(text)
+    loaded = open_recipe(tmp_path / "recipe.toml")
+    split = split_selected(loaded, find_selected(loaded).pairs)
+    assert (len(split.train), len(split.validation)) == (5, 5)
+    assert {pair.attributes["split"] for pair in split.test} == {"test"}
+
+
+def test_what_lies_beside_the_images_is_said(root: Path) -> None:
+    (root / "images" / "more.czi").touch()
+    (root / "masks" / "old").mkdir()
+    (root / "masks" / "old" / "x.tif").touch()
+    codes = [warning["code"] for warning in check(root).warnings]
+    assert codes.count("left_out") == 2
+    reporter = Silent()
+    init_recipe(root, output=root.parent / "r.toml", overwrite=False, reporter=reporter)
+    assert [warning.code for warning in reporter.warnings].count("left_out") == 2
 
 
 def test_init_refuses_what_it_cannot_use(root: Path, tmp_path: Path) -> None:

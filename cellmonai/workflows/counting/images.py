@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from cellmonai.workflows.counting.inputs import MaskInput
 
 
-def with_images(masks: list[MaskInput], folder: Path | None, reporter: Reporter) -> list[MaskInput]:
+def with_images(
+    masks: list[MaskInput], folder: Path | None, reporter: Reporter, *, recursive: bool = False
+) -> list[MaskInput]:
     """Give each mask its image: from the folder that was named, else from the record, else one beside the mask.
 
     Raises
@@ -31,7 +33,7 @@ def with_images(masks: list[MaskInput], folder: Path | None, reporter: Reporter)
     if folder is None:
         beside = cache(_images_by_stem)
         return [mask if mask.image else _with_image_beside(mask, beside(mask.path.parent)) for mask in masks]
-    by_stem = _by_stem(find_images([folder]))
+    by_stem = _by_stem(find_images([folder], recursive=recursive).images)
     chosen = [(mask, _image_for(mask, by_stem)) for mask in masks]
     if not any(image for _, image in chosen):
         raise InputError(

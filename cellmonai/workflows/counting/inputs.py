@@ -5,10 +5,22 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from functools import cache
+from os.path import realpath  # Path.resolve raises for links that lead in a circle
 from typing import TYPE_CHECKING
 
 from cellmonai.core.errors import InputError
-from cellmonai.images.find import find_images, image_stem, listed
+from cellmonai.images.find import (
+    Found,
+    find_images,
+    image_stem,
+    in_natural_order,
+    is_folder,
+    is_zarr_folder,
+    listed,
+    same_folder,
+    searched,
+)
+from cellmonai.images.left_out import tell_left_out
 from cellmonai.workflows.counting.images import with_images
 from cellmonai.workflows.inferring.record import JOURNAL_NAME, RECORD_NAME, InferRecord, read_infer_record
 from cellmonai.workflows.mask_names import (
@@ -22,12 +34,13 @@ from cellmonai.workflows.mask_names import (
 from cellmonai.workflows.output_names import distinct_names
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from cellmonai.core.progress import Reporter
     from cellmonai.core.units import PixelSize
     from cellmonai.instances.settings import InstanceSettings
+    from cellmonai.workflows.counting.settings import CountSettings
     from cellmonai.workflows.inferring.record import RecordedModel
 
 
@@ -70,59 +83,84 @@ class FoundMasks:
     failed: dict[str, str] = field(default_factory=dict)
 
 
-def find_masks(
-    inputs: Sequence[Path], *, images: Path | None, allow_partial: bool = False, reporter: Reporter
-) -> FoundMasks:
+def find_masks(inputs: Sequence[Path], settings: CountSettings, reporter: Reporter) -> FoundMasks:
     """Find every mask of files, folders and globs, each once, sorted within an input.
 
     Parameters
     ----------
     inputs : as typed
-    images : a folder with the images of the masks, equal in name
-    allow_partial : take what a run of `infer` left that never finished
+    settings : where the images of the masks are, whether folders inside are searched, and whether a run of `infer` that
+        never finished is taken
     reporter : told which files of a folder are left alone, and why
 
     Raises
     ------
     InputError
-        An input holds nothing to count, is of an unfinished run, holds two masks of one image, or `images` holds no
-        image of any mask.
+        An input holds nothing to count, is of an unfinished run, holds two masks of one image, or the folder of images
+        holds no image of any mask.
     """
     record_of = cache(read_infer_record)
-    found: dict[Path, MaskInput] = {}
+    found: dict[str, MaskInput] = {}
     failed: dict[str, str] = {}
+    left_out = Found([])
     for given in inputs:
         if _is_by_product(given, record_of(given.parent)):
             continue  # a shell's `masks/*` names these too
-        if given.is_dir():
-            record = record_of(given)
+        for files, record in _files_of(given, settings, record_of, left_out, reporter):
             failed |= dict.fromkeys(record.failed if record else (), "cellmonai infer gave no mask of it")
-            files = _files_in(given, record, reporter)
-        else:
-            files = find_images([given])
-        for file in files:
-            found.setdefault(file.resolve(), _described(file, record_of(file.parent)))
+            for file in files:
+                mask = found.setdefault(realpath(file), _described(file, record_of(file.parent)))
+                if mask.path.name != file.name:
+                    reporter.warn("same_file", f"{file.name} is a link to {mask.path.name}, which is counted once")
+    tell_left_out(left_out, reporter, how_to_search="--recursive")
     if not found:
         cure = "run cellmonai infer again" if failed else "name masks, or a folder of masks"
         raise InputError("no mask was left to count", where=str(inputs[0]), cure=cure)
     masks = list(found.values())
-    _refuse_unfinished(masks, reporter, allow_partial=allow_partial)
+    _refuse_unfinished(masks, reporter, allow_partial=settings.allow_partial)
     _refuse_two_of_one(masks)
-    return FoundMasks(with_images(_named(masks), images, reporter), failed)
+    with_their_images = with_images(_named(masks), settings.images, reporter, recursive=settings.recursive)
+    return FoundMasks(with_their_images, failed)
+
+
+def _files_of(
+    given: Path,
+    settings: CountSettings,
+    record_of: Callable[[Path], InferRecord | None],
+    left_out: Found,
+    reporter: Reporter,
+) -> Iterator[tuple[list[Path], InferRecord | None]]:
+    """Give the masks of an input, folder by folder, with the record of `infer` where it left them."""
+    avoid = same_folder(settings.output)
+    if not is_folder(given) or is_zarr_folder(given):
+        found = find_images([given], recursive=settings.recursive, avoid=avoid)
+        left_out.add(found)
+        yield found.images, None
+        return
+    if not settings.recursive:
+        if record := record_of(given):
+            yield _recorded(given, record, reporter), record
+            return
+        _name_the_sub_folder(given)
+    left_out.add(find_images([given], recursive=settings.recursive, avoid=avoid))
+    for folder, here in searched([given], recursive=settings.recursive, avoid=avoid):
+        if record := record_of(folder):
+            yield _recorded(folder, record, reporter), record
+        elif here.images:
+            yield _masks_in(folder, in_natural_order(here.images), reporter), None
 
 
 def _is_by_product(path: Path, record: InferRecord | None) -> bool:
     return record is not None and (path.name == RECORD_NAME or path.name.endswith(INFER_BY_PRODUCTS))
 
 
-def _files_in(folder: Path, record: InferRecord | None, reporter: Reporter) -> list[Path]:
-    if record is not None:
-        reporter.note(
-            f"{folder}: {masks_in_words(len(record.masks))} left by cellmonai infer, with its operating point"
-        )
-        return [mask.mask for mask in record.masks]
-    _name_the_sub_folder(folder)
-    files = find_images([folder])
+def _recorded(folder: Path, record: InferRecord, reporter: Reporter) -> list[Path]:
+    reporter.note(f"{folder}: {masks_in_words(len(record.masks))} left by cellmonai infer, with its operating point")
+    return [mask.mask for mask in record.masks]
+
+
+def _masks_in(folder: Path, files: list[Path], reporter: Reporter) -> list[Path]:
+    """Return the masks among the files of a folder."""
     masks, called = masks_among(files)
     if any(map(is_cellpose_session, files)) and not called:
         raise InputError(
@@ -157,7 +195,7 @@ def _described(file: Path, record: InferRecord | None) -> MaskInput:
     """Add what the record of `infer`, or a file beside, tells about a mask."""
     stem = bare_stem(image_stem(file))
     beside = file.with_name(stem + MAPS_SUFFIX)
-    maps = beside if beside.is_dir() else None
+    maps = beside if is_folder(beside) else None
     is_partial = record is None and (maps is not None or file.with_name(JOURNAL_NAME).exists())
     plain = MaskInput(file, stem, maps=maps, is_partial=is_partial)
     inferred = next((mask for mask in record.masks if mask.mask.name == file.name), None) if record else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import stat
+from os.path import realpath
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -40,13 +41,13 @@ def old_outputs(folder: Path, *, tables: Collection[str] = _TABLES, keep: Collec
     `count` calls its own; links are not followed. An audit goes with the count that it was drawn from, unless somebody
     has begun to fill its sheet.
     """
-    kept = {path.resolve() for path in keep}
+    kept = {realpath(path) for path in keep}
     with_audit = _audit_is_untouched(folder / AUDIT_FOLDER)
     found = []
     for name in dict.fromkeys((*_listed(folder), *map(PurePosixPath, tables))):
         if _is_own(name, with_audit=with_audit):
             path = folder / name
-            if _is_plain(path, folder) and path.resolve() not in kept:
+            if _is_plain(path, folder) and realpath(path) not in kept:
                 found.append(name.as_posix())
     return found
 

@@ -54,6 +54,7 @@ class CountSettings:
     name_pattern, sheet, group_by : plate, well, treatment from names or a table, and by which of them to sum
     audit : draw so many tiles or fields to count by hand; None draws none
     audit_unit, audit_tile, audit_strata, audit_bound, audit_seed : as in `auditing.draw.AuditSettings`, the tile in px
+    recursive : count the masks in folders inside folders too
     allow_partial : count what a run of `infer` left that never finished
     level : coverage of intervals, 0.8, 0.9 or 0.95
     memory : bytes that the run may take for one mask; half of what is free when None
@@ -94,6 +95,7 @@ class CountSettings:
     audit_strata: int = 1
     audit_bound: int | None = None
     audit_seed: int | None = None
+    recursive: bool = False
     allow_partial: bool = False
     level: float = 0.95
     memory: int | None = None

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from cellmonai.core.errors import InputError
 from cellmonai.core.text import nearest, printable
-from cellmonai.images.find import find_images, image_stem
+from cellmonai.images.find import find_images, image_stem, in_natural_order, is_folder, is_zarr_folder, searched
+from cellmonai.images.left_out import tell_left_out
 from cellmonai.workflows.inferring.record import read_infer_record
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class Case:
     true_counts: Mapping[str, float] = field(default_factory=dict)
 
 
-def find_cases(predictions: Path, truth: Path, reporter: Reporter) -> list[Case]:
+def find_cases(predictions: Path, truth: Path, reporter: Reporter, *, recursive: bool = False) -> list[Case]:
     """Pair the files of two folders, or two files, or predictions with a table of counts; sorted by name.
 
     Raises
@@ -43,12 +44,12 @@ def find_cases(predictions: Path, truth: Path, reporter: Reporter) -> list[Case]
     InputError
         Nothing was found, two files of a side have one name, or a file has no counterpart.
     """
-    found = _files(predictions, "predictions", reporter)
+    found = _files(predictions, "predictions", reporter, recursive=recursive)
     if is_table(truth):
-        counts = read_true_counts(truth)
+        counts = read_true_counts(truth, with_folders=recursive)
         _require_counterparts(found, counts, truth)
         return [Case(name, found[name], None, counts[name]) for name in sorted(found)]
-    true = _files(truth, "truth", reporter)
+    true = _files(truth, "truth", reporter, recursive=recursive)
     if predictions.is_file() and truth.is_file():  # two files belong together whatever their names
         (name, prediction), (_, mask) = *found.items(), *true.items()
         return [Case(name, prediction, mask)]
@@ -75,8 +76,12 @@ def plain_name(stem: str) -> str:
     return stem
 
 
-def read_true_counts(table: Path) -> dict[str, dict[str, float]]:
+def read_true_counts(table: Path, *, with_folders: bool = False) -> dict[str, dict[str, float]]:
     """Read a CSV file with the columns image, count and, if there are planes, plane.
+
+    Parameters
+    ----------
+    with_folders : keep the folders before the names, as `plate1/a01`
 
     Returns
     -------
@@ -100,6 +105,8 @@ def read_true_counts(table: Path) -> dict[str, dict[str, float]]:
         if not 0 <= count < math.inf:
             raise InputError(f"count is {text!r}", where=where, cure="write a number of cells, 0 or more")
         name, plane = plain_name(image_stem_of(row["image"] or "")), row.get("plane") or ""
+        if with_folders and "/" in (typed := (row["image"] or "").replace("\\", "/")):
+            name = f"{typed.rpartition('/')[0]}/{name}"
         if plane in counts.setdefault(name, {}):
             raise InputError(f"the image {name!r} comes twice", where=where, cure="keep one row for each image")
         counts[name][plane] = count
@@ -137,16 +144,37 @@ def _table_rows(table: Path) -> Iterable[tuple[int, dict[str, str | None]]]:
         ) from error
 
 
-def _files(path: Path, role: str, reporter: Reporter) -> dict[str, Path]:
-    """Give the files of one side by plain name; where a folder also holds pictures, only masks or labels."""
-    every = find_images([path])
-    recorded = _recorded(path)
+def _files(path: Path, role: str, reporter: Reporter, *, recursive: bool) -> dict[str, Path]:
+    """Give the files of one side by plain name; where a folder also holds pictures, only masks or labels.
+
+    Files of folders inside are named with these, as `plate1/a01`.
+    """
+    found = find_images([path], recursive=recursive)
+    if not is_folder(path) or is_zarr_folder(path):
+        tell_left_out(found, reporter, how_to_search="--recursive")
+        return _by_name(_chosen(found.images, [], path, role, reporter), path, "")
+    files: dict[str, Path] = {}
+    for folder, here in searched([path], recursive=recursive):
+        recorded = _recorded(folder)
+        if not recorded:
+            tell_left_out(here, reporter, where=str(folder), how_to_search="--recursive")
+        if here.images:
+            chosen = _chosen(in_natural_order(here.images), recorded, folder, role, reporter)
+            files |= _by_name(chosen, folder, "" if folder == path else f"{folder.relative_to(path).as_posix()}/")
+    return files
+
+
+def _chosen(every: Sequence[Path], recorded: list[Path], path: Path, role: str, reporter: Reporter) -> list[Path]:
     chosen, word = (recorded, "files of the last run") if recorded else _best_ending(every)
     if others := len(set(every) - set(chosen)):
         reporter.note(f"{role}: used of {path}: {len(chosen)} {word}; other images there: {others}")
+    return chosen
+
+
+def _by_name(chosen: Sequence[Path], path: Path, start: str) -> dict[str, Path]:
     files: dict[str, Path] = {}
     for file in chosen:
-        name = plain_name(image_stem(file))
+        name = start + plain_name(image_stem(file))
         if name in files:
             raise InputError(
                 f"{files[name].name!r} and {file.name!r} are both named {name!r} but for their endings",

@@ -34,6 +34,7 @@ class EvaluateSettings:
     fail_under : measure -> least value it must reach
     bootstrap : how often images are drawn again for 95 % intervals; 0 gives none
     seed : of the bootstrap; None is 0
+    recursive : compare the files in folders inside folders too, under equal names of these folders
     overwrite : replace outputs that exist
     centre_radius_px : match cells also by centres less than this apart, in px; None does not
     centre_matching : which of several near centres are paired; None is `optimal`
@@ -54,6 +55,7 @@ class EvaluateSettings:
     fail_under: Mapping[str, float] = field(default_factory=dict)
     bootstrap: int = 0
     seed: int | None = None
+    recursive: bool = False
     overwrite: bool = False
     centre_radius_px: float | None = None
     centre_matching: CentreMatching | None = None

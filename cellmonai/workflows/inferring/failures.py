@@ -2,19 +2,37 @@
 
 from __future__ import annotations
 
+from os.path import realpath  # Path.resolve raises for links that lead in a circle
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cellmonai.core.errors import CellmonaiError, InputError
 from cellmonai.core.files import refuse_existing
-from cellmonai.workflows.inferring.record import RECORD_NAME
+from cellmonai.images.find import same_folder
+from cellmonai.workflows.inferring.record import RECORD_NAME, SHARDS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from cellmonai.workflows.inferring.jobs import ImageJob
     from cellmonai.workflows.inferring.settings import InferSettings
     from cellmonai.workflows.inferring.shards import Share
+
+_HEAD_BYTES = 256  # of a record, in which its schema stands
+
+
+def is_of_results(output: Path) -> Callable[[Path], bool]:
+    """Return a test for folders of results, this run's and others': masks lie there, and no images."""
+    is_output = same_folder(output)
+    return lambda folder: is_output(folder) or (folder / SHARDS).exists() or _has_a_record(folder)
+
+
+def _has_a_record(folder: Path) -> bool:
+    try:
+        with (folder / RECORD_NAME).open("rb") as stream:
+            return b'"schema": "cellmonai.run.' in stream.read(_HEAD_BYTES)
+    except OSError:
+        return False
 
 
 def refuse_output_among(paths: Sequence[Path], output: Path) -> None:
@@ -25,7 +43,9 @@ def refuse_output_among(paths: Sequence[Path], output: Path) -> None:
     InputError
         It does.
     """
-    if output.resolve() in {path.resolve().parent for path in paths}:
+    beside_names = {realpath(folder) for folder in {path.parent for path in paths}}
+    beside_files = {str(Path(realpath(path)).parent) for path in paths}  # elsewhere, where names are links
+    if realpath(output) in beside_names | beside_files:
         raise InputError(
             "the output folder holds the images, and masks would be taken for images next time",
             where=str(output),

@@ -24,7 +24,7 @@ _DONE_FIELDS = tuple(one.name for one in fields(ImageDone) if one.name != "job")
 
 _NO_RESULT = (
     *("model", "output", "memory", "device", "precision", "engine", "stitch"),
-    *("workers", "scheduler", "shard"),
+    *("workers", "scheduler", "shard", "recursive"),
 )
 """Settings that change no result, or only through what was chosen by them, which is told beside them."""
 

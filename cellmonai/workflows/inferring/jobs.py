@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from cellmonai.core.errors import CellmonaiError, InputError, MemoryBudgetError
 from cellmonai.images.find import image_stem
 from cellmonai.workflows.inferring.resolution import open_resolved
-from cellmonai.workflows.output_names import distinct_names
+from cellmonai.workflows.output_names import distinct_names, require_short_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,6 +82,15 @@ class ImageJob:
         """Names of the pictures of these kinds."""
         return [f"{self.stem}_{kind}.png" for kind in kinds]
 
+    @property
+    def work(self) -> str:
+        """Name of the hidden folder in which it lies while it is in work."""
+        return f".{self.stem}.work"
+
+    def file_names(self, pictures: Sequence[str]) -> list[str]:
+        """Names of everything that is written about it."""
+        return [self.mask, self.maps, self.work, *self.pictures(pictures)]
+
 
 @dataclass(frozen=True, slots=True)
 class Survey:
@@ -112,7 +121,12 @@ def survey(
     names = dict(zip(paths, distinct_names(paths, [image_stem(path) for path in paths]), strict=True))
     named = [replace(job, stem="_".join(filter(None, (names[job.path], job.stem)))) for job in jobs]
     _refuse_equal_stems(named)
-    return Survey(tuple(named), failures)
+    for job in named:
+        try:
+            require_short_names(job.file_names(settings.pictures), settings.output, of=job.path)
+        except InputError as error:
+            failures.setdefault(str(job.path), error)
+    return Survey(tuple(job for job in named if str(job.path) not in failures), failures)
 
 
 def _jobs_of(source: ImageSource, wanted: WantedChannels, settings: InferSettings) -> list[ImageJob]:

@@ -116,7 +116,7 @@ def infer_plane(job: ImageJob, finding: BlockFinding, blocks: AnyBlocks, advance
 
 def work_folder(job: ImageJob, settings: InferSettings) -> Path:
     """Give the hidden folder beside the results in which a plane lies while it is in work."""
-    return settings.output / f".{job.stem}.work"
+    return settings.output / job.work
 
 
 def has_blocks(work: Path) -> bool:

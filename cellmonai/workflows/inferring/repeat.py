@@ -87,6 +87,7 @@ def _settings(said: dict[str, Any], here: dict[str, Any]) -> InferSettings:
     return InferSettings(
         model=None if said["model"] is None else Path(str(said["model"])),
         **here,
+        recursive=bool(said.get("recursive", False)),
         shard=None if said.get("shard") is None else (int(said["shard"][0]), int(said["shard"][1])),
         window=None if window == "auto" else int(window),
         channels=tuple(str(name) for name in said["channels"]),

@@ -51,6 +51,7 @@ class InferSettings:
     maps_dtype : `float16`, or `uint8` in steps of 1/255
     skip_background : leave out windows without structure, see `background.is_background`; where windows overlap those
         that are left out take no part
+    recursive : take the images in folders inside folders too
     overwrite : replace outputs that exist
     workers : processes of this machine that share the work; None is this process alone
     scheduler : address of a Dask scheduler whose workers do it, as `tcp://10.0.0.1:8786`
@@ -85,6 +86,7 @@ class InferSettings:
     at: tuple[int, int] | None = None
     maps_dtype: MapsType = "float16"
     skip_background: bool = False
+    recursive: bool = False
     overwrite: bool = False
     workers: int | None = None
     scheduler: str | None = None
@@ -166,6 +168,7 @@ class InferSettings:
             "at": None if self.at is None else list(self.at),
             "maps_dtype": self.maps_dtype,
             "skip_background": self.skip_background,
+            "recursive": self.recursive,
             "workers": self.workers,
             "scheduler": self.scheduler,
             "shard": None if self.shard is None else list(self.shard),

@@ -19,6 +19,7 @@ FOR_METHODS = (
     "um_per_px",
     "invert",
     "pictures",
+    "recursive",
     "overwrite",
     "shard",
     "method",
