@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -15,8 +15,8 @@ from cellmonai.core.files import sha256_of
 from cellmonai.images.guard import reading
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Sequence
-    from pathlib import Path
     from types import TracebackType
 
     from numpy.typing import NDArray
@@ -37,7 +37,7 @@ Stamp = tuple[int, ...]
 def stamp_of(path: Path | str) -> Stamp | None:
     """Give the stamp of a file, None where there is none; the last time cannot be set back by a program."""
     try:
-        status = os.stat(path)
+        status = Path(path).stat()
     except OSError:
         return None
     return stamp_in(status)

@@ -13,6 +13,7 @@ from cellmonai.core.errors import InputError
 from cellmonai.core.text import nearest, printable
 from cellmonai.images.find import find_images, image_stem, in_natural_order, is_folder, is_zarr_folder, searched
 from cellmonai.images.left_out import tell_left_out
+from cellmonai.instances.mask_kind import LABEL_ENDINGS
 from cellmonai.workflows.inferring.record import read_infer_record
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
     from cellmonai.core.progress import Reporter
 
-LABEL_ENDINGS = ("_labels", "_label")
 _MASK_ENDINGS = ("_cp_masks", "_masks", "_mask", "_seg", "_gt")
 _MOST_NAMES = 5
 
