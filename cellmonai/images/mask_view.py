@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cellmonai.images.bands import bands_of
-from cellmonai.images.mask_palette import alpha_disagrees, palette_table
+from cellmonai.images.mask_palette import alpha_disagrees, is_grey_ramp, palette_table
 from cellmonai.images.source import Looks, default_names
 from cellmonai.images.wrapped import WrappedSource
 
@@ -50,12 +50,6 @@ def as_mask(source: ImageSource) -> ImageSource:
             )
         return _SomeChannels(source, tuple(range(colours)), channels=source.channels[:-1], looks=looks)
     return source
-
-
-def is_grey_ramp(palette: NDArray[Any]) -> bool:
-    """Tell whether each entry is the opaque grey of its number, so that indices are grey levels already."""
-    ramp = np.arange(len(palette))[:, np.newaxis]
-    return bool((palette[:, :3] == ramp).all() and (palette[:, 3] == palette[0, 3]).all())
 
 
 class _TableSource(WrappedSource):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from tifffile import imwrite
+from tifffile import TiffWriter, imwrite
 
 from cellmonai.core.errors import InputError
 from cellmonai.images.labels import read_mask, read_masks
@@ -82,6 +82,22 @@ def test_a_stack_of_labels_is_read_plane_by_plane(count: int, dtype: type, tmp_p
     imwrite(tmp_path / "a.tif", labels.astype(dtype), compression="zlib", compressionargs={"level": 1})
     masks = read_masks(tmp_path / "a.tif")
     assert [np.array_equal(mask.array, plane) for mask, plane in zip(masks, labels, strict=True)] == [True] * count
+
+
+@pytest.mark.parametrize("shape", [(5, 9, 11), (5, 3, 9, 11), (2, 4, 9, 11)])
+@pytest.mark.parametrize("letters", ["TC", "ZT"])
+def test_arrays_behind_one_directory_are_read_from_there(shape: tuple[int, ...], letters: str, tmp_path: Path) -> None:
+    array, axes = stack(*shape), letters[: len(shape) - 2] + "YX"
+    imwrite(tmp_path / "a.tif", array, metadata={"axes": axes}, truncate=True)
+    _, _, pixels = channels_of(tmp_path / "a.tif")
+    assert np.array_equal(np.stack(pixels).reshape(shape), array)
+
+
+def test_pages_written_one_by_one_are_planes(tmp_path: Path) -> None:
+    with TiffWriter(tmp_path / "a.tif") as writer:
+        for page in stack(4, 20, 30):
+            writer.write(page, metadata={"axes": "YX"}, contiguous=False)
+    assert [int(found[0, 0, 0]) for found in channels_of(tmp_path / "a.tif")[2]] == [0, 600, 1200, 1800]
 
 
 def test_channels_are_no_mask(tmp_path: Path) -> None:
