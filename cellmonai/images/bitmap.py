@@ -39,6 +39,7 @@ def open_bitmap(path: Path, budget: Budget, *, kind: str, axes: str | None, as_i
         frames = getattr(image, "n_frames", 1) if kind == "PNG" else 1
         resolution = image.info.get("dpi") if kind == "PNG" else None
         orientation = orientation_in(path, image, kind)
+        is_clear_rgb = as_index and mode == "RGB" and "transparency" in image.info
         is_indexed = as_index and (mode == "P" or (mode == "L" and isinstance(image.info.get("transparency"), int)))
     if mode not in _CHANNELS:
         raise InputError(f"its colours are {mode}", where=str(path), cure="save it as grey or RGB")
@@ -61,7 +62,7 @@ def open_bitmap(path: Path, budget: Budget, *, kind: str, axes: str | None, as_i
         )
     with reading(path, "the pixels"):
         palette = _palette_of(path, kind) if is_indexed else None
-    has_alpha = as_index and mode in _WITH_ALPHA
+    has_alpha = as_index and (mode in _WITH_ALPHA or (is_clear_rgb and not deep))
     names = RGB_NAMES if channels == 3 else default_names(1)
     facts = ImageFacts(
         stored_axes=stored,
@@ -193,7 +194,7 @@ class BitmapSource(ImageSource):
             image.load()
             if image.mode == "P" and not self._as_index:
                 return _with_palette(image)
-            array = np.asarray(image)
+            array = np.asarray(image.convert("RGBA") if self.shape[0] > len(image.getbands()) else image)
         if array.dtype == np.bool_:
             array = array.view(np.uint8) != 0  # Pillow's True is the byte 255, and kernels take it for the number
         if array.ndim == 2:

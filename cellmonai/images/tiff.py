@@ -81,7 +81,9 @@ def _opened(
         levels=levels,
         planes=layout.names,
         notes=layout.notes + colour.notes,
-        looks=Looks(_orientation(page), colour.entries, has_alpha=colour.has_alpha),
+        looks=Looks(
+            _orientation(page), colour.entries, has_alpha=colour.has_alpha, may_be_colours=layout.may_be_colours
+        ),
     )
     return TiffSource(path, facts, budget, tif, layout, colour, children)
 

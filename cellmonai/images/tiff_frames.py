@@ -61,6 +61,7 @@ class TiffLayout:
     names : of the planes
     copies : directory of a page to those of its smaller copies, where the file keeps them in its main chain
     unit : of the resolution tags where the description gives it (ImageJ), else None
+    may_be_colours : whether the planes may be the colours of one picture, which the file does not tell
     """
 
     lead: str
@@ -72,6 +73,7 @@ class TiffLayout:
     pixel_size_um: PixelSize | None = None
     unit: str | None = None
     notes: tuple[str, ...] = ()
+    may_be_colours: bool = False
 
     @property
     def by_sample(self) -> bool:
@@ -88,6 +90,7 @@ class StoredFrames:
     frames: list[Frame]
     unit: str | None = None
     notes: tuple[str, ...] = ()
+    may_be_colours: bool = False
 
 
 def declared_frames(pages: list[int], count: int, path: Path, first: FirstPage) -> list[Frame]:

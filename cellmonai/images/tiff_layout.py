@@ -149,4 +149,5 @@ def _grid(stored: StoredFrames, *, levels: tuple[int, ...] = (), notes: tuple[st
         copies={stored.frames[0].directory: levels} if levels else {},
         unit=stored.unit,
         notes=(*stored.notes, *notes),
+        may_be_colours=stored.may_be_colours,
     )

@@ -260,5 +260,7 @@ def test_a_transparent_grey_level_that_is_not_black_is_refused(tmp_path: Path) -
     Image.fromarray(MASK).save(tmp_path / "b.png", transparency=0)
     Image.fromarray(MASK).save(tmp_path / "w.png", transparency=255)
     assert np.array_equal(read_mask(tmp_path / "b.png").array, MASK)
-    with pytest.raises(InputError, match="its alpha channel"):
-        read_mask(tmp_path / "w.png")
+    Image.fromarray(np.dstack([MASK] * 3)).save(tmp_path / "rgb.png", transparency=(255, 255, 255))
+    for name in ("w.png", "rgb.png"):
+        with pytest.raises(InputError, match="its alpha channel"):
+            read_mask(tmp_path / name)
