@@ -39,6 +39,8 @@ def open_bitmap(path: Path, budget: Budget, *, kind: str, axes: str | None, as_i
         frames = getattr(image, "n_frames", 1) if kind == "PNG" else 1
         resolution = image.info.get("dpi") if kind == "PNG" else None
         orientation = orientation_in(path, image, kind)
+        is_clear_rgb = as_index and mode == "RGB" and "transparency" in image.info
+        is_indexed = as_index and (mode == "P" or (mode == "L" and isinstance(image.info.get("transparency"), int)))
     if mode not in _CHANNELS:
         raise InputError(f"its colours are {mode}", where=str(path), cure="save it as grey or RGB")
     if frames > 1:
@@ -59,8 +61,8 @@ def open_bitmap(path: Path, budget: Budget, *, kind: str, axes: str | None, as_i
             f"its axes are {stored}, not {axes}", where=str(path), cure=f"leave --axes out or say {stored}"
         )
     with reading(path, "the pixels"):
-        palette = _palette_of(path, kind) if as_index and mode in {"P", "L"} else None
-    has_alpha = as_index and mode in _WITH_ALPHA
+        palette = _palette_of(path, kind) if is_indexed else None
+    has_alpha = as_index and (mode in _WITH_ALPHA or (is_clear_rgb and not deep))
     names = RGB_NAMES if channels == 3 else default_names(1)
     facts = ImageFacts(
         stored_axes=stored,
@@ -151,15 +153,12 @@ def _notes(mode: str, *, as_index: bool) -> tuple[str, ...]:
     return (*notes, "palette applied") if mode in {"P", "PA"} else notes
 
 
-def _palette_of(path: Path, kind: str) -> NDArray[np.uint16] | None:
-    """Give red, green, blue and alpha by index; of grey pictures only where one level of them is transparent."""
+def _palette_of(path: Path, kind: str) -> NDArray[np.uint16]:
+    """Give red, green, blue and alpha by index; grey levels are a palette of their own."""
     with _opened(path, kind) as image:
         clear = image.info.get("transparency")
-        if image.mode == "L":
-            if not isinstance(clear, int):
-                return None
-            colours = np.repeat(np.arange(256), 3).reshape(-1, 3)
-        else:
+        colours = np.repeat(np.arange(256), 3).reshape(-1, 3)
+        if image.mode == "P":
             image.load()
             colours = np.asarray(image.getpalette("RGB") or [], np.int64).reshape(-1, 3)[:256]
     alpha = np.full((len(colours), 1), 255)
@@ -195,7 +194,7 @@ class BitmapSource(ImageSource):
             image.load()
             if image.mode == "P" and not self._as_index:
                 return _with_palette(image)
-            array = np.asarray(image)
+            array = np.asarray(image.convert("RGBA") if self.shape[0] > len(image.getbands()) else image)
         if array.dtype == np.bool_:
             array = array.view(np.uint8) != 0  # Pillow's True is the byte 255, and kernels take it for the number
         if array.ndim == 2:

@@ -62,10 +62,11 @@ def palette_table(palette: NDArray[Any], used: NDArray[np.bool_], dtype: np.dtyp
         values[occurring] = alpha
         return PaletteTable(values, ("mask read from the alpha channel",))
     black = _black(colours)
-    if not _is_black_and_white(palette[:, :3]):  # with these two, a page that is white all over is no riddle
+    has_two = _is_black_and_white(palette[:, :3])  # then a page that is white all over is no riddle
+    if not has_two:
         _require_black(black, occurring, path)
-    if _is_black_and_white(colours):
-        values[occurring] = np.where(black, 0, 255)
+    if has_two or (_is_black_and_white(colours) and not is_grey_ramp(palette)):
+        values[occurring] = np.where((colours < _NEAR).all(axis=1), 0, 255)
     elif bool((colours == colours[:, :1]).all()):
         values[occurring] = np.where(black, 0, colours.max(axis=1))
     else:
@@ -107,11 +108,17 @@ def _black(colours: NDArray[np.int64]) -> NDArray[np.bool_]:
     return black
 
 
+def is_grey_ramp(palette: NDArray[Any]) -> bool:
+    """Tell whether each entry is the opaque grey of its number, so that indices are grey levels already."""
+    ramp = np.arange(len(palette))[:, np.newaxis]
+    return bool((palette[:, :3] == ramp).all() and (palette[:, 3] == palette[0, 3]).all())
+
+
 def _is_black_and_white(colours: NDArray[Any]) -> bool:
-    """Whether all are black or white, up to what quantising does."""
+    """Tell whether all colours are black or white, up to what quantising does, and not all of them nearly black."""
     near_black, near_white = (colours < _NEAR).all(axis=1), (colours > 255 - _NEAR).all(axis=1)
-    few = len(np.unique(colours, axis=0)) <= 2
-    return few and bool((near_black | near_white).all())
+    exact = bool((colours[near_black] == 0).all())
+    return bool((near_black | near_white).all()) and (exact or bool(near_white.any()))
 
 
 def _require_black(black: NDArray[np.bool_], occurring: NDArray[np.intp], path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cellmonai.images.bands import bands_of
-from cellmonai.images.mask_palette import alpha_disagrees, palette_table
+from cellmonai.images.mask_palette import alpha_disagrees, is_grey_ramp, palette_table
 from cellmonai.images.source import Looks, default_names
 from cellmonai.images.wrapped import WrappedSource
 
@@ -30,15 +30,15 @@ def as_mask(source: ImageSource) -> ImageSource:
     InputError
         The background is unclear, or alpha and colours tell of different ones.
     """
-    looks = Looks(orientation=source.looks.orientation)
-    if source.looks.palette is not None:
-        palette = source.looks.palette
+    looks_before, looks = source.looks, Looks(orientation=source.looks.orientation)
+    if looks_before.palette is not None:
+        palette = looks_before.palette
         if is_grey_ramp(palette) and len(palette) > np.iinfo(np.uint8).max:
             return source
         table = palette_table(palette, _used(source), source.dtype, source.path)
         notes = (*source.notes, *table.notes)
         return _TableSource(source, table.values, notes=notes, looks=looks)
-    if source.looks.has_alpha:
+    if looks_before.has_alpha:
         colours = source.shape[0] - 1
         if _is_in_alpha(source):
             return _SomeChannels(
@@ -49,13 +49,9 @@ def as_mask(source: ImageSource) -> ImageSource:
                 looks=looks,
             )
         return _SomeChannels(source, tuple(range(colours)), channels=source.channels[:-1], looks=looks)
+    if looks_before.may_be_colours and _planes_are_equal(source):
+        return WrappedSource(source, planes=("",), notes=(), looks=looks)
     return source
-
-
-def is_grey_ramp(palette: NDArray[Any]) -> bool:
-    """Tell whether each entry is the opaque grey of its number, so that indices are grey levels already."""
-    ramp = np.arange(len(palette))[:, np.newaxis]
-    return bool((palette[:, :3] == ramp).all() and (palette[:, 3] == palette[0, 3]).all())
 
 
 class _TableSource(WrappedSource):
@@ -85,6 +81,15 @@ def _all_pixels(source: ImageSource) -> Iterator[NDArray[Any]]:
     for plane in range(len(source.planes)):
         for box in bands_of(source):
             yield source.read(box, plane=plane)
+
+
+def _planes_are_equal(source: ImageSource) -> bool:
+    """Tell whether all planes are the same: a grey picture stored as colour."""
+    for box in bands_of(source):
+        first = source.read(box)
+        if any(not np.array_equal(source.read(box, plane=plane), first) for plane in range(1, len(source.planes))):
+            return False
+    return True
 
 
 def _used(source: ImageSource) -> NDArray[np.bool_]:

@@ -57,11 +57,13 @@ class Looks:
     orientation : the tag of EXIF and TIFF, 1 to 8; 1 is as stored
     palette : red, green, blue and alpha by index, shape (entries, 4), of an image that gives indices
     has_alpha : whether the last channel is alpha
+    may_be_colours : whether the three planes may be the colours of one picture
     """
 
     orientation: int = 1
     palette: NDArray[np.uint16] | None = None
     has_alpha: bool = False
+    may_be_colours: bool = False
 
 
 @dataclass(frozen=True, slots=True)

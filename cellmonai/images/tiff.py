@@ -82,7 +82,9 @@ def _opened(
         planes=layout.names,
         notes=layout.notes + colour.notes,
         z_step_um=layout.z_step_um,
-        looks=Looks(_orientation(page), colour.entries, has_alpha=colour.has_alpha),
+        looks=Looks(
+            _orientation(page), colour.entries, has_alpha=colour.has_alpha, may_be_colours=layout.may_be_colours
+        ),
     )
     return TiffSource(path, facts, budget, tif, layout, colour, children)
 
@@ -269,11 +271,12 @@ class TiffSource(ImageSource):
     def _check_like_first(self, page: TiffPage, level: int) -> None:
         first = self._tif.pages.first
         facts = [
-            (p.dtype, p.samplesperpixel, self._colour.meaning_of(p), p.planarconfig, p.bitspersample, _orientation(p))
+            (p.dtype, p.samplesperpixel, self._colour.meaning_of(p), p.planarconfig, p.bitspersample)
             for p in (page, first)
         ]
         size = (page.imagelength, page.imagewidth)
-        if facts[0] != facts[1] or size != self.levels[level]:
+        is_turned = level == 0 and _orientation(page) != _orientation(first)  # smaller copies need not repeat the tag
+        if facts[0] != facts[1] or is_turned or size != self.levels[level]:
             raise InputError(
                 f"a page is {page.dtype} of {size[1]} x {size[0]} px, unlike the first"
                 if (page.dtype, size) != (first.dtype, self.levels[level])

@@ -90,7 +90,7 @@ def imagej_layout(pages: list[int], description: str, path: Path, first: FirstPa
         lead, sizes = "P", {"P": count}
     unit = _unit(facts)
     return StoredFrames(
-        lead,
+        lead.replace("C", "P") if first.samples > 1 else lead,  # pictures in colour are no channels of each other
         tuple(sizes[letter] for letter in lead),
         declared_frames(pages, count, path, first),
         unit,

@@ -62,6 +62,7 @@ class TiffLayout:
     copies : directory of a page to those of its smaller copies, where the file keeps them in its main chain
     unit : of the resolution tags where the description gives it (ImageJ), else None
     z_step_um : from one depth to the next, None where the description does not say
+    may_be_colours : whether the planes may be the colours of one picture, which the file does not tell
     """
 
     lead: str
@@ -74,6 +75,7 @@ class TiffLayout:
     unit: str | None = None
     notes: tuple[str, ...] = ()
     z_step_um: float | None = None
+    may_be_colours: bool = False
 
     @property
     def by_sample(self) -> bool:
@@ -91,6 +93,7 @@ class StoredFrames:
     unit: str | None = None
     z_step_um: float | None = None
     notes: tuple[str, ...] = ()
+    may_be_colours: bool = False
 
 
 def declared_frames(pages: list[int], count: int, path: Path, first: FirstPage) -> list[Frame]:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from cellmonai.images.tiff_frames import FirstPage
 
+_LEAST_SIDE = 8
+"""Images are at least so high and wide, in px, where 2 to 4 columns are taken for channels."""
+
 
 def tifffile_layout(
     pages: list[int], description: str, path: Path, first: FirstPage, *, of_mask: bool
@@ -37,8 +40,9 @@ def tifffile_layout(
         note = f"its description tells of an array of {_words(shape)}, unlike its pages, which were read"
         return StoredFrames("P", (len(pages),), [Frame(i) for i in pages], notes=(note,))
     if not axes:
+        _require_wide_pages(shape, path, first)
         return _without_axes(pages, shape[:-inside], path, first, of_mask=of_mask)
-    if "Y" not in axes or axes[axes.index("Y") :] not in {"YX", "YXS", "YXC"}:
+    if not axes.endswith("YX" if first.axes != "YXS" else ("YX", "YXS", "YXC")):
         raise InputError(
             f"its description names the axes {axes} and its pages are stored as {first.axes}",
             where=str(path),
@@ -81,6 +85,17 @@ def _facts(description: str) -> tuple[tuple[int, ...] | None, str]:
     return tuple(shape), axes.upper() if isinstance(axes, str) and len(axes) == len(shape) else ""
 
 
+def _require_wide_pages(shape: tuple[int, ...], path: Path, first: FirstPage) -> None:
+    """Refuse an array whose channels come last and were stored as columns, rows as planes."""
+    if first.axes == "YX" and len(shape) > 2 and 2 <= shape[-1] <= 4 and min(shape[-3:-1]) >= _LEAST_SIDE:
+        raise InputError(
+            f"its {shape[-3]} planes are {shape[-1]} px wide: an array of {_words(shape)} whose channels come last was "
+            "stored as planes",
+            where=str(path),
+            cure="save it again with the channels first and the axes named, as metadata={'axes': 'CYX'}",
+        )
+
+
 def _without_axes(
     pages: list[int], lead: tuple[int, ...], path: Path, first: FirstPage, *, of_mask: bool
 ) -> StoredFrames | None:
@@ -95,7 +110,8 @@ def _without_axes(
         return by_sample(stored, "C", first.samples)
     expanded = _merged(by_sample(stored, "P", first.samples))
     note = f"its {first.samples} planes are stored as colours and were read as planes"
-    return StoredFrames(expanded.lead, expanded.sizes, expanded.frames, notes=(note,))
+    may_be_colours = len(expanded.frames) == 3
+    return StoredFrames(expanded.lead, expanded.sizes, expanded.frames, notes=(note,), may_be_colours=may_be_colours)
 
 
 def _letters(axes: str) -> str:

@@ -150,4 +150,5 @@ def _grid(stored: StoredFrames, *, levels: tuple[int, ...] = (), notes: tuple[st
         unit=stored.unit,
         notes=(*stored.notes, *notes),
         z_step_um=stored.z_step_um,
+        may_be_colours=stored.may_be_colours,
     )

@@ -93,7 +93,12 @@ class PageReader:
         page, row = self.page, self.page.imagewidth * self.contiguous * self.dtype.itemsize
         last = self.rows * (page.samplesperpixel if self.planar else 1) - 1
         rows = page.imagelength - (self.rows - 1) * self.segment_shape[0]
-        return int(page.dataoffsets[last] + rows * row + self.skip * page.imagelength * row)
+        return int(page.dataoffsets[last] + rows * row + self._skipped_rows * row)
+
+    @property
+    def _skipped_rows(self) -> int:
+        """Rows of raw data between the page's own and those that are read."""
+        return int(self.skip * self.page.imagelength * (self.page.samplesperpixel if self.planar else 1))
 
     def read(self, box: Region, samples: Sequence[int]) -> NDArray[Any]:
         """Give `samples` of a region as (samples, h, w) in native byte order."""
@@ -147,7 +152,7 @@ class PageReader:
     def _raw_rows(self, index: int, start: int, count: int) -> NDArray[Any]:
         dtype = self.dtype.newbyteorder(self.page.parent.byteorder)
         row = self.page.imagewidth * self.contiguous
-        offset = self.page.dataoffsets[index] + (start + self.skip * self.page.imagelength) * row * dtype.itemsize
+        offset = self.page.dataoffsets[index] + (start + self._skipped_rows) * row * dtype.itemsize
         data = self._bytes(offset, count * row * dtype.itemsize)
         return np.frombuffer(data, dtype).reshape(count, self.page.imagewidth, self.contiguous)
 

@@ -172,6 +172,12 @@ def test_the_colours_of_an_rgb_page_may_be_counted_as_channels(text: str, tmp_pa
         assert np.array_equal(source.read(), np.moveaxis(colour, -1, 0))
 
 
+def test_a_stack_of_rgb_pages_is_one_of_colour_pictures(tmp_path: Path) -> None:
+    imwrite(tmp_path / "a.tif", np.zeros((5, 20, 30, 3), np.uint8), imagej=True)
+    with open_image(tmp_path / "a.tif") as source:
+        assert (source.channels, len(source.planes)) == (("red", "green", "blue"), 5)
+
+
 def _behind_one_directory(path: Path, stack: np.ndarray, text: str, *, cut: int = 0) -> Path:
     """Write one directory, and the data of all planes behind its own; `cut` bytes are missing at the end."""
     imwrite(path, stack[0], description=f"ImageJ=1.54f\n{text}", metadata=None)

@@ -52,6 +52,13 @@ def save(path: Path, indices: np.ndarray, colours: Colours, **options: object) -
         pytest.param(np.where(INSIDE, 3, 2), [WHITE, BLACK, BLACK, WHITE], MASK, id="further entries"),
         pytest.param(INSIDE * (LABELS % 2 * 2 + 1), [BLACK, WHITE, (9, 9, 9), WHITE], MASK, id="white twice"),
         pytest.param(~INSIDE, [(254, 254, 254), (1, 1, 1)], MASK, id="quantised black and white"),
+        pytest.param(
+            INSIDE * (LABELS % 2 + 2) + ~INSIDE * (LABELS % 2),
+            [BLACK, (1, 1, 1), WHITE, (250, 251, 249)],
+            MASK,
+            id="several near-blacks",
+        ),
+        pytest.param(LABELS % 4, [BLACK, (1, 1, 1), (2, 2, 2), (3, 3, 3)], LABELS % 4, id="dark greys are labels"),
         pytest.param(LABELS % 4, GREYS, (LABELS % 4) * 85, id="greys"),
         pytest.param(3 - LABELS % 4, GREYS[::-1], (LABELS % 4) * 85, id="greys from white"),
         pytest.param(LABELS, VOC, LABELS, id="label colours"),
@@ -131,6 +138,7 @@ def test_one_black_colour_is_an_empty_mask_and_one_white_a_full_one(tmp_path: Pa
     nothing = np.zeros_like(LABELS)
     assert not read_mask(save(tmp_path / "b.png", nothing, [BLACK, WHITE])).array.any()
     assert read_mask(save(tmp_path / "w.png", nothing, [WHITE, BLACK])).array.all()
+    assert not read_mask(save(tmp_path / "n.png", nothing, [(1, 1, 1), (254, 254, 254)])).array.any()
 
 
 def test_the_colours_of_all_pages_count(tmp_path: Path) -> None:
@@ -252,5 +260,7 @@ def test_a_transparent_grey_level_that_is_not_black_is_refused(tmp_path: Path) -
     Image.fromarray(MASK).save(tmp_path / "b.png", transparency=0)
     Image.fromarray(MASK).save(tmp_path / "w.png", transparency=255)
     assert np.array_equal(read_mask(tmp_path / "b.png").array, MASK)
-    with pytest.raises(InputError, match="its alpha channel"):
-        read_mask(tmp_path / "w.png")
+    Image.fromarray(np.dstack([MASK] * 3)).save(tmp_path / "rgb.png", transparency=(255, 255, 255))
+    for name in ("w.png", "rgb.png"):
+        with pytest.raises(InputError, match="its alpha channel"):
+            read_mask(tmp_path / name)

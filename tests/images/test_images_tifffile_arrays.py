@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from tifffile import imwrite
+from tifffile import TiffWriter, imwrite
 
 from cellmonai.core.errors import InputError
 from cellmonai.images.labels import read_mask, read_masks
@@ -84,6 +84,30 @@ def test_a_stack_of_labels_is_read_plane_by_plane(count: int, dtype: type, tmp_p
     assert [np.array_equal(mask.array, plane) for mask, plane in zip(masks, labels, strict=True)] == [True] * count
 
 
+@pytest.mark.parametrize("shape", [(5, 9, 11), (5, 3, 9, 11), (2, 4, 9, 11)])
+@pytest.mark.parametrize("letters", ["TC", "ZT"])
+def test_arrays_behind_one_directory_are_read_from_there(shape: tuple[int, ...], letters: str, tmp_path: Path) -> None:
+    array, axes = stack(*shape), letters[: len(shape) - 2] + "YX"
+    imwrite(tmp_path / "a.tif", array, metadata={"axes": axes}, truncate=True)
+    _, _, pixels = channels_of(tmp_path / "a.tif")
+    assert np.array_equal(np.stack(pixels).reshape(shape), array)
+
+
+def test_pages_written_one_by_one_are_planes(tmp_path: Path) -> None:
+    with TiffWriter(tmp_path / "a.tif") as writer:
+        for page in stack(4, 20, 30):
+            writer.write(page, metadata={"axes": "YX"}, contiguous=False)
+    assert [int(found[0, 0, 0]) for found in channels_of(tmp_path / "a.tif")[2]] == [0, 600, 1200, 1800]
+
+
+def test_a_grey_mask_stored_as_three_colour_planes_is_one_plane(tmp_path: Path) -> None:
+    labels = stack(9, 11) % 7
+    imwrite(tmp_path / "a.tif", np.stack([labels] * 3), photometric="rgb", planarconfig="separate")
+    mask = read_mask(tmp_path / "a.tif")
+    assert mask.plane == ""
+    assert np.array_equal(mask.array, labels)
+
+
 def test_channels_are_no_mask(tmp_path: Path) -> None:
     imwrite(tmp_path / "a.tif", stack(3, 9, 11) % 7, metadata={"axes": "CYX"})
     with pytest.raises(InputError, match="the mask has 3 channels"):
@@ -93,6 +117,17 @@ def test_channels_are_no_mask(tmp_path: Path) -> None:
 def test_columns_that_are_stored_as_colours_are_refused(tmp_path: Path) -> None:
     imwrite(tmp_path / "a.tif", stack(5, 7, 3), metadata={"axes": "ZYX"})
     with pytest.raises(InputError, match=r"axes ZYX, and their last 3 columns are stored as colours"):
+        open_image(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes"), [((30, 40, 2), None), ((5, 30, 40, 2), None), ((30, 40, 2), "YXC"), ((5, 30, 40, 2), "ZYXC")]
+)
+def test_channels_that_come_last_are_not_taken_for_columns(
+    shape: tuple[int, ...], axes: str | None, tmp_path: Path
+) -> None:
+    imwrite(tmp_path / "a.tif", stack(*shape), metadata={"axes": axes} if axes else {})
+    with pytest.raises(InputError, match=r"whose channels come last|names the axes"):
         open_image(tmp_path / "a.tif")
 
 

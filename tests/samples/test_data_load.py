@@ -89,3 +89,23 @@ def test_the_median_diameter_is_that_of_a_circle_of_the_median_area() -> None:
     sample = Sample("a", labels[None].astype(np.float32), labels, 3)
     assert median_diameter_px([sample]) == pytest.approx(2 * (400 / np.pi) ** 0.5)
     assert median_diameter_px([]) is None
+
+
+@pytest.mark.parametrize(
+    ("shape", "is_unsure"), [pytest.param((24, 32), False, id="sizes tell"), pytest.param((32, 32), True, id="square")]
+)
+def test_masks_of_turned_images_lie_under_their_cells(
+    shape: tuple[int, int], *, is_unsure: bool, tmp_path: Path
+) -> None:
+    labels = _labels(1, 2)[: shape[0], : shape[1]]
+    tag = [(274, "H", 1, 6, True)]
+    tifffile.imwrite(tmp_path / "a.tif", labels * 100, extratags=tag, metadata=None)
+    mask = np.rot90(labels, -1) if is_unsure else labels  # a square one is taken as the image is shown
+    tifffile.imwrite(tmp_path / "a_mask.tif", np.ascontiguousarray(mask))
+    loader = _loader()
+    pair = Pair("a", tmp_path / "a.tif", (tmp_path / "a_mask.tif",), None, {})
+    loader.decide_kind([pair])
+    (sample,) = loader.load([pair], STAGE)
+    assert loader.unsure == (["a"] if is_unsure else [])
+    inside = sample.labels > 0
+    assert sample.image[0][inside].min() > sample.image[0][~inside].max()

@@ -82,7 +82,7 @@ def test_masks_of_other_programs_just_work(tmp_path: Path, name: str, array: np.
 def test_a_palette_picture_of_labels_counts_its_indices(tmp_path: Path) -> None:
     picture = Image.new("P", (200, 60))
     picture.putdata(cells(7).astype(np.uint8).ravel().tolist())
-    picture.putpalette([value for i in range(256) for value in (i, 255 - i, i // 2)])
+    picture.putpalette([0, 0, 0, *(value for i in range(1, 256) for value in (i, 255 - i, i // 2))])
     (tmp_path / "masks").mkdir()
     picture.save(tmp_path / "masks" / "a.png")
     assert run(tmp_path).total == 7

@@ -16,7 +16,6 @@ from cellmonai.workflows.in_order import Heard, in_order
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     import numpy as np
 
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from cellmonai.core.progress import Reporter
     from cellmonai.core.units import PixelSize
     from cellmonai.images.mask_values import MaskValues
+    from cellmonai.images.source import ImageSource
     from cellmonai.workflows.counting.inputs import MaskInput
     from cellmonai.workflows.counting.masks import MaskReader, OpenMask
 
@@ -178,12 +178,14 @@ def _image_of(mask: MaskInput, opened: OpenMask, said: Heard) -> _Image:
     if mask.image is None:
         return nothing
     try:
-        as_stored = _lies_as_stored(mask.image, mask, opened, said)
-        with open_image(mask.image, as_stored=as_stored) as image:
-            planes = _matching_planes(mask, opened, image.shape[1:], image.planes)
+        with open_image(mask.image) as image:
             for sentence in image.warnings:
                 said.warn("missing_chunks", f"of its image, {sentence}", mask.name)
-            return _Image(planes, image.channels, image.pixel_size_um, as_stored)
+            if not _lies_as_stored(image, mask, opened, said):
+                return _Image(_matching_planes(mask, opened, image), image.channels, image.pixel_size_um)
+        with open_image(mask.image, as_stored=True) as image:
+            planes = _matching_planes(mask, opened, image)
+            return _Image(planes, image.channels, image.pixel_size_um, as_stored=True)
     except READ_FAILURES as error:
         if mask.image_is_given:
             raise
@@ -191,19 +193,17 @@ def _image_of(mask: MaskInput, opened: OpenMask, said: Heard) -> _Image:
         return nothing
 
 
-def _lies_as_stored(path: Path, mask: MaskInput, opened: OpenMask, said: Heard) -> bool:
+def _lies_as_stored(image: ImageSource, mask: MaskInput, opened: OpenMask, said: Heard) -> bool:
     """Tell whether a mask lies as its image is stored; masks of `infer` lie as it is shown."""
-    with open_image(path) as image:
-        lies = mask_lies(image.orientation, image.shape[1:], opened.shape, mask_orientation=opened.orientation)
+    lies = mask_lies(image.orientation, image.shape[1:], opened.shape, mask_orientation=opened.orientation)
     if lies == "unsure" and mask.image_is_given:
         what = "its image has an orientation tag and the mask has none; both were taken as they are shown"
         said.warn("orientation_unsure", what, mask.name)
     return lies == "stored"
 
 
-def _matching_planes(
-    mask: MaskInput, opened: OpenMask, shape: tuple[int, ...], image_planes: Sequence[str]
-) -> list[int | None]:
+def _matching_planes(mask: MaskInput, opened: OpenMask, image: ImageSource) -> list[int | None]:
+    shape, image_planes = image.shape[1:], image.planes
     cure = "give the image that the mask was made from"
     if opened.shape != shape:
         what = f"the mask is {_size(opened.shape)} px and the image {_size(shape)} px"
