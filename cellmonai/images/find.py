@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from cellmonai.core.errors import InputError
 from cellmonai.core.text import printable
-from cellmonai.images.file_kinds import kinds_in_words
+from cellmonai.images.file_kinds import is_other_image, kinds_in_words
 from cellmonai.images.ome_zarr_facts import is_maps_folder
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def _found_in(given: Path, *, recursive: bool, avoid: Callable[[Path], bool] | N
     if is_zarr_folder(given):
         return Found([given])
     if is_folder(given):
-        return _required(given, _search([given], recursive=recursive, avoid=avoid))
+        return _required(given, _search([given], recursive=recursive, avoid=avoid), how_to_search="--recursive")
     if os.path.lexists(given):
         return Found([given])
     if glob.has_magic(str(given)):
@@ -150,7 +150,8 @@ def _fitting(pattern: Path, *, recursive: bool, avoid: Callable[[Path], bool] | 
         found.unsearched.clear()
         found.add(below)
     if not found.images:
-        raise InputError("no image fits this pattern", where=str(pattern), cure="check the folder and the suffix")
+        what = f"no image fits this pattern ({_contents(found)})" if fitting else "no image fits this pattern"
+        raise InputError(what, where=str(pattern), cure="check the folder and the suffix")
     return found
 
 
@@ -165,11 +166,13 @@ def images_in(folder: Path) -> list[Path]:
     return in_natural_order(_required(folder, sorted_out(listed(folder))).images)
 
 
-def _required(folder: Path, found: Found) -> Found:
+def _required(folder: Path, found: Found, *, how_to_search: str = "") -> Found:
     if found.images:
         return found
-    cure = f"name a folder that holds {', '.join(IMAGE_SUFFIXES)} files"
-    raise InputError(f"the folder holds no image ({_contents(found)})", where=str(folder), cure=cure)
+    cures = ["export these as OME-TIFF"] if any(map(is_other_image, found.others)) else []
+    cures += [f"add {how_to_search}"] if how_to_search and found.unsearched else []
+    cures.append(f"name a folder that holds {', '.join(IMAGE_SUFFIXES)} files")
+    raise InputError(f"the folder holds no image ({_contents(found)})", where=str(folder), cure=", or ".join(cures))
 
 
 def searched(
@@ -215,15 +218,14 @@ def sorted_out(paths: Sequence[Path]) -> Found:
     """Tell images, other files and folders apart; what is hidden, temporary or of our maps is none of them."""
     found = Found([])
     for path in paths:
-        inside = is_folder(path)
-        if path.name.startswith(".") or ".tmp" in path.suffixes or (inside and is_maps_folder(path)):
+        if path.name.startswith(".") or ".tmp" in path.suffixes:
             continue
-        if is_image(path):
-            found.images.append(path)
-        elif inside:
+        if not is_folder(path):
+            (found.images if is_image_name(path) else found.others).append(path)
+        elif not is_zarr_folder(path):
             found.unsearched.append(path)
-        else:
-            found.others.append(path)
+        elif not is_maps_folder(path):
+            found.images.append(path)
     return found
 
 
@@ -253,13 +255,6 @@ def is_zarr_folder(path: Path) -> bool:
     return is_folder(path) and (
         path.suffix.lower() == ".zarr" or any((path / name).is_file() for name in (".zattrs", ".zgroup", "zarr.json"))
     )
-
-
-def is_image(path: Path) -> bool:
-    """Tell whether a folder is to be listed with this file, or this OME-Zarr folder, among its images."""
-    if is_folder(path):
-        return is_zarr_folder(path) and not is_maps_folder(path)
-    return is_image_name(path)
 
 
 def is_image_name(path: Path) -> bool:

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from cellmonai.core.progress import Reporter
 
 _MOST_LOOKED_AT = 20_000  # names in folders that are not searched; the first image among them ends the look
-_EXPORT = "export them as OME-TIFF to have them taken"
 
 
 def tell_left_out(found: Found, reporter: Reporter, *, where: str = "", how_to_search: str = "") -> None:
@@ -37,7 +36,8 @@ def tell_left_out(found: Found, reporter: Reporter, *, where: str = "", how_to_s
     others = [path for path in found.others if not is_other_image(path) and not is_note(path)]
     if images:
         words = _left_out([*images, *others])
-        reporter.warn("left_out", f"{place}{words}; {_EXPORT}")
+        what = "it" if len(images) == 1 else "them"
+        reporter.warn("left_out", f"{place}{words}; export {what} as OME-TIFF to have {what} taken")
     elif others:
         reporter.note(f"{place}{_left_out(others)}")
     if found.unsearched:

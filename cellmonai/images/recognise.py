@@ -61,7 +61,7 @@ def recognise(root: Path, images: Path | None = None, masks: Path | None = None)
         return Place("bbbc005")
     if _is_nnunet(root, images, masks):
         return Place("nnunet")
-    if split_folders(root, images, masks):
+    if not (pictures and sample) and split_folders(root, images, masks):
         return Place("splits")
     if pictures is None and any(folder_named(path, "images") and folder_named(path, "masks") for path in folders):
         return Place("dsb2018")

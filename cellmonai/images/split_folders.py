@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from cellmonai.core.errors import InputError
-from cellmonai.images.find import is_folder, is_image, listed
+from cellmonai.images.find import is_folder, listed, sorted_out
 from cellmonai.images.pair import Pair, PairList, some_names
 from cellmonai.images.pairs import IMAGE_FOLDERS, MASK_FOLDERS, folder_pairs, subfolder
 from cellmonai.images.spelling import folded
@@ -54,7 +54,7 @@ def split_folders(root: Path, images: Path | None = None, masks: Path | None = N
         return {part: _Part(folder) for part, folder in inside.items()}
     images = images or subfolder(root, IMAGE_FOLDERS, "images")
     masks = masks or subfolder(root, MASK_FOLDERS, "masks")
-    if images is None or masks is None or any(is_image(path) for path in listed(images)):
+    if images is None or masks is None or sorted_out(listed(images)).images:
         return {}
     of_images, of_masks = _parts_in(images), _parts_in(masks)
     if not {"train"} <= of_images.keys() & of_masks.keys():

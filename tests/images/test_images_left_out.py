@@ -39,7 +39,7 @@ def told(root: Path, *names: str, recursive: bool = False) -> tuple[list[str], l
         pytest.param(
             ["b.czi", "c.lif", "d.nd2"], "3 files of other kinds left out: .czi, .lif, .nd2; export", id="three"
         ),
-        pytest.param(["b.LSM"], "1 file of another kind left out: .lsm; export them as OME-TIFF", id="capitals"),
+        pytest.param(["b.LSM"], "1 file of another kind left out: .lsm; export it as OME-TIFF", id="capitals"),
         pytest.param(["b.oib", "c.oib", "d.heic"], "3 files of other kinds left out: .heic, .oib (2);", id="numbers"),
         pytest.param(["b.h5", "notes.txt", "c.xyz"], "2 files of other kinds left out: .h5, .xyz;", id="with others"),
     ],

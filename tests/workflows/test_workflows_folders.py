@@ -125,6 +125,27 @@ def test_evaluate_pairs_files_of_folders_inside_by_folder_and_name() -> None:
         evaluate(Path("found"), Path("true"), settings=settings)
 
 
+def test_names_that_differ_in_capitals_or_accents_alone_belong_together() -> None:
+    for found, true in (("F01.tif", "f01.TIF"), ("e\u0301.tif", "\u00e9.tif"), ("a.tif", "a.tif")):
+        save(f"found/{found}", mask(2))
+        save(f"true/{true}", mask(3))
+    assert evaluate(Path("found"), Path("true")).totals["images"] == 3
+    count([Path("found")], settings=CountSettings(images=Path("true"), pictures="overlay"))
+    assert len(list(Path("counts").glob("*_overlay.png"))) == 3
+
+
+def test_images_of_masks_in_several_folders_are_told_apart_by_folder() -> None:
+    for plate in ("p1", "p2"):
+        save(f"masks/{plate}/a.tif")
+        save(f"images/{plate}/a.tif")
+    settings = CountSettings(images=Path("images"), recursive=True, pictures="overlay")
+    count([Path("masks")], settings=settings)
+    assert sorted(path.name for path in Path("counts").glob("*_overlay.png")) == [
+        "p1_a_overlay.png",
+        "p2_a_overlay.png",
+    ]
+
+
 def test_a_link_to_a_mask_is_counted_and_two_names_of_one_mask_are_counted_once() -> None:
     save("data/a.tif", mask(3))
     save("in/b.tif", mask(1))

@@ -288,6 +288,9 @@ def test_a_table_that_names_the_images_is_used_and_its_groups_kept_together(root
         pytest.param(["train/images/a.tif", "train/masks/a.tif"], "splits", None, id="StarDist's folders"),
         pytest.param(["Train/a.tif", "Train/a_mask.tif", "val/b.tif"], "splits", None, id="endings in folders"),
         pytest.param(["images/train/a.tif", "labels/train/a.tif"], "splits", None, id="folders of a split inside"),
+        pytest.param(
+            ["images/a.tif", "masks/a.tif", "train/run.json", "test/a.tif"], "pairs", None, id="pairs beside others"
+        ),
         pytest.param(["imagesTr/a_0000.tif", "labelsTr/a.tif"], "nnunet", None, id="nnU-Net"),
         pytest.param(["ImagesTr/a_b_0000.nii.gz", "labelstr/a_b.nii.gz"], "nnunet", None, id="nnU-Net, NIfTI"),
     ],

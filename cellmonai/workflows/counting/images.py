@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from cellmonai.core.errors import InputError, UsageError
 from cellmonai.images.find import find_images, image_stem, is_image_name
+from cellmonai.images.spelling import folded
 from cellmonai.workflows.mask_names import bare_stem, masks_in_words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from cellmonai.core.progress import Reporter
@@ -33,7 +34,8 @@ def with_images(
     if folder is None:
         beside = cache(_images_by_stem)
         return [mask if mask.image else _with_image_beside(mask, beside(mask.path.parent)) for mask in masks]
-    by_stem = _by_stem(find_images([folder], recursive=recursive).images)
+    files = find_images([folder], recursive=recursive).images
+    by_stem = _by_stem(files, folded) | _by_stem(files)
     chosen = [(mask, _image_for(mask, by_stem)) for mask in masks]
     if not any(image for _, image in chosen):
         raise InputError(
@@ -57,16 +59,20 @@ def _images_by_stem(folder: Path) -> dict[str, list[Path]]:
     return _by_stem(path for path in folder.iterdir() if is_image_name(path) and path.is_file())
 
 
-def _by_stem(files: Iterable[Path]) -> dict[str, list[Path]]:
+def _by_stem(files: Iterable[Path], form: Callable[[str], str] = str) -> dict[str, list[Path]]:
     stems: dict[str, list[Path]] = {}
     for file in sorted(files):
-        stems.setdefault(image_stem(file), []).append(file)
+        stems.setdefault(form(image_stem(file)), []).append(file)
     return stems
 
 
 def _image_for(mask: MaskInput, by_stem: dict[str, list[Path]]) -> Path | None:
-    for stem in (bare_stem(image_stem(mask.path)), image_stem(mask.path)):
+    stems = (bare_stem(image_stem(mask.path)), image_stem(mask.path))
+    for stem in (*stems, *map(folded, stems)):  # equal capitals go first
         candidates = by_stem.get(stem, [])
+        beside = [file for file in candidates if file.parent.name == mask.path.parent.name]
+        if len(beside) == 1:  # of equal names in several folders, the one in the folder of this name
+            return beside[0]
         if len(candidates) > 1:
             raise UsageError(
                 f"{candidates[0].name} and {candidates[1].name} could both be the image of {mask.path.name}",

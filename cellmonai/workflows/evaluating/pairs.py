@@ -6,13 +6,15 @@ import csv
 import json
 import math
 import os
+from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from cellmonai.core.errors import InputError
 from cellmonai.core.text import nearest, printable
 from cellmonai.images.find import find_images, image_stem, in_natural_order, is_folder, is_zarr_folder, searched
 from cellmonai.images.left_out import tell_left_out
+from cellmonai.images.spelling import folded
 from cellmonai.instances.mask_kind import LABEL_ENDINGS
 from cellmonai.workflows.inferring.record import read_infer_record
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 _MASK_ENDINGS = ("_cp_masks", "_masks", "_mask", "_seg", "_gt")
 _MOST_NAMES = 5
+_Truth = TypeVar("_Truth")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +49,28 @@ def find_cases(predictions: Path, truth: Path, reporter: Reporter, *, recursive:
     """
     found = _files(predictions, "predictions", reporter, recursive=recursive)
     if is_table(truth):
-        counts = read_true_counts(truth, with_folders=recursive)
+        counts = _under_equal_names(read_true_counts(truth, with_folders=recursive), found)
         _require_counterparts(found, counts, truth)
         return [Case(name, found[name], None, counts[name]) for name in sorted(found)]
     true = _files(truth, "truth", reporter, recursive=recursive)
     if predictions.is_file() and truth.is_file():  # two files belong together whatever their names
         (name, prediction), (_, mask) = *found.items(), *true.items()
         return [Case(name, prediction, mask)]
+    true = _under_equal_names(true, found)
     _require_counterparts(found, true, truth)
     return [Case(name, found[name], true[name]) for name in sorted(found)]
+
+
+def _under_equal_names(truth: Mapping[str, _Truth], names: Iterable[str]) -> dict[str, _Truth]:
+    """Rename what differs from a name in its capitals or the form of its accents alone."""
+    known, alike = set(names), defaultdict(list)
+    for name in known - set(truth):
+        alike[folded(name)].append(name)
+    renamed: dict[str, _Truth] = {}
+    for name, value in truth.items():
+        others = alike.get(folded(name), []) if name not in known else []
+        renamed[others[0] if len(others) == 1 and others[0] not in renamed else name] = value
+    return renamed
 
 
 def is_table(truth: Path) -> bool:
