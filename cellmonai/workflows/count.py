@@ -6,7 +6,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from cellmonai.core.errors import InputError, UsageError
-from cellmonai.core.files import refuse_existing, remove_orphans
+from cellmonai.core.files import refuse_existing, remove_orphans, resolved
 from cellmonai.core.interrupts import stop_wish
 from cellmonai.core.locks import folder_lock
 from cellmonai.core.progress import Reporter, Silent
@@ -133,8 +133,8 @@ def _read_by(masks: Sequence[MaskInput], settings: CountSettings) -> list[Path]:
 
 
 def _refuse_output_among(inputs: Sequence[Path], output: Path) -> None:
-    folders = {(path if path.is_dir() else path.parent).resolve() for path in inputs}
-    if output.resolve() in folders:
+    folders = {resolved(path if path.is_dir() else path.parent) for path in inputs}
+    if resolved(output) in folders:
         raise UsageError(
             "the output folder is an input too, and results would mix with masks",
             where=str(output),

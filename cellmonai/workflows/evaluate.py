@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from cellmonai.core.errors import CellmonaiError, InputError
-from cellmonai.core.files import refuse_existing, sha256_of, write_json
+from cellmonai.core.files import refuse_existing, resolved, sha256_of, write_json
 from cellmonai.core.interrupts import stop_wish
 from cellmonai.core.locks import folder_lock
 from cellmonai.core.progress import Silent
@@ -97,8 +97,8 @@ def _refuse_outputs(predictions: Path, truth: Path, settings: EvaluateSettings) 
     """Refuse before any work what would be replaced at its end, the records of other commands above all."""
     if settings.output is None:
         return
-    folders = {(path if path.is_dir() else path.parent).resolve() for path in (predictions, truth)}
-    if settings.output.resolve() in folders:
+    folders = {resolved(path if path.is_dir() else path.parent) for path in (predictions, truth)}
+    if resolved(settings.output) in folders:
         raise InputError(
             "the output folder is an input too", where=str(settings.output), cure="choose another --output"
         )

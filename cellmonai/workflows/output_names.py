@@ -6,6 +6,8 @@ import unicodedata
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from cellmonai.core.files import resolved
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
@@ -31,7 +33,7 @@ def distinct_names(paths: Sequence[Path], stems: Sequence[str]) -> list[str]:
     ['p1_a', 'p2_a', 'b']
     """
     names = list(stems)
-    folders = [path.resolve().parent.parts[1:] for path in paths]
+    folders = [resolved(path).parent.parts[1:] for path in paths]
     for depth in range(1, max((len(parts) for parts in folders), default=0) + 1):
         colliding = _colliding(names)
         if not colliding:

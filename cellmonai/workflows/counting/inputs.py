@@ -8,6 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from cellmonai.core.errors import InputError
+from cellmonai.core.files import resolved
 from cellmonai.images.find import find_images, image_stem, listed
 from cellmonai.workflows.counting.images import with_images
 from cellmonai.workflows.inferring.record import RECORD_NAME, InferRecord, read_infer_record
@@ -101,7 +102,7 @@ def find_masks(
         else:
             files = find_images([given])
         for file in files:
-            found.setdefault(file.resolve(), _described(file, record_of(file.parent)))
+            found.setdefault(resolved(file), _described(file, record_of(file.parent)))
     if not found:
         cure = "run cellmonai infer again" if failed else "name masks, or a folder of masks"
         raise InputError("no mask was left to count", where=str(inputs[0]), cure=cure)
@@ -196,7 +197,7 @@ def _refuse_two_of_one(masks: list[MaskInput]) -> None:
     """Refuse two masks of one image: its cells would be counted twice."""
     same: dict[tuple[Path, str], list[MaskInput]] = defaultdict(list)
     for mask in masks:
-        same[(mask.path.parent.resolve(), mask.name)].append(mask)
+        same[(resolved(mask.path.parent), mask.name)].append(mask)
     for (folder, _), several in same.items():
         if len(several) > 1:
             names = " and ".join(mask.path.name for mask in several[:3])

@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from cellmonai.core.errors import OutputError
+from cellmonai.core.files import resolved
 from cellmonai.workflows.counting.audit import AUDIT_FOLDER
 
 if TYPE_CHECKING:
@@ -41,12 +42,12 @@ def remove_old_outputs(folder: Path, *, tables: Collection[str] = _TABLES, keep:
     `count` calls its own; links are not followed. An audit goes with the count that it was drawn from, unless somebody
     has begun to fill its sheet.
     """
-    kept = {path.resolve() for path in keep}
+    kept = {resolved(path) for path in keep}
     with_audit = _audit_is_untouched(folder / AUDIT_FOLDER)
     for name in dict.fromkeys((*_listed(folder), *map(PurePosixPath, tables))):
         if _is_own(name, with_audit=with_audit):
             path = folder / name
-            if _is_plain(path, folder) and path.resolve() not in kept:
+            if _is_plain(path, folder) and resolved(path) not in kept:
                 _remove(path)
 
 
@@ -76,7 +77,7 @@ def _is_own(name: PurePosixPath, *, with_audit: bool) -> bool:
 def _is_plain(path: Path, folder: Path) -> bool:
     """Tell whether it is a regular file in the folder, reached without any link below the folder."""
     try:
-        inside = path.parent.resolve() == folder.resolve() / path.parent.relative_to(folder)
+        inside = resolved(path.parent) == resolved(folder) / path.parent.relative_to(folder)
         return inside and stat.S_ISREG(path.lstat().st_mode)
     except (OSError, ValueError):
         return False

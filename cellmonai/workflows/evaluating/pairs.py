@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cellmonai.core.errors import InputError
+from cellmonai.core.files import read_ordinary
 from cellmonai.core.text import nearest, printable
 from cellmonai.images.find import find_images, image_stem
 from cellmonai.workflows.inferring.record import read_infer_record
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 LABEL_ENDINGS = ("_labels", "_label")
 _MASK_ENDINGS = ("_cp_masks", "_masks", "_mask", "_seg", "_gt")
 _MOST_NAMES = 5
+_LARGEST_RECORD_BYTES = 256 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +165,7 @@ def _recorded(folder: Path) -> list[Path]:
     if inferred:
         return [mask.mask for mask in inferred.masks]
     try:
-        document = json.loads((folder / "counts.json").read_bytes())
+        document = json.loads(read_ordinary(folder / "counts.json", _LARGEST_RECORD_BYTES))
         if not document["schema"].startswith("cellmonai.count/"):
             return []
         names = [name for row in document["images"] for name in row["outputs"] if name.endswith("_labels.tif")]

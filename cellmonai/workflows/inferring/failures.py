@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cellmonai.core.errors import CellmonaiError, InputError
-from cellmonai.core.files import refuse_existing
+from cellmonai.core.files import refuse_existing, resolved
 from cellmonai.workflows.inferring.record import RECORD_NAME
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def refuse_output_among(paths: Sequence[Path], output: Path) -> None:
     InputError
         It does.
     """
-    if output.resolve() in {path.resolve().parent for path in paths}:
+    if resolved(output) in {resolved(path).parent for path in paths}:
         raise InputError(
             "the output folder holds the images, and masks would be taken for images next time",
             where=str(output),

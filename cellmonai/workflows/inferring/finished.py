@@ -54,7 +54,10 @@ class FinishedPlanes:
                     require_same(contents.header, header, where=path.parent)
                 elif contents.header != header:  # nothing was finished by whatever it was
                     return cls(Journal.create(path, header), {})
-                entries = {_key(entry): entry for entry in contents.entries}
+                try:
+                    entries = {_key(entry): entry for entry in contents.entries}
+                except KeyError as error:
+                    raise _damaged(path.parent) from error
                 return cls(Journal.reopen(path, contents), entries)
             except OutputError:
                 if not overwrite:
@@ -72,15 +75,18 @@ class FinishedPlanes:
             It was changed or removed since.
         """
         entry = self.before.get((str(job.path), job.plane))
-        if entry is None or entry["mask"] != job.mask:
+        if entry is None or entry.get("mask") != job.mask:
             return None
         mask = folder / job.mask
-        if not mask.is_file() or sha256_of(mask) != entry["mask_sha256"]:
+        if not mask.is_file() or sha256_of(mask) != entry.get("mask_sha256"):
             if overwrite:
                 return None
             raise OutputError("the mask was changed since the run that is continued", where=str(mask), cure=ANEW)
-        facts = {name: entry["done"][name] for name in _DONE_FIELDS}
-        return ImageDone(job, **(facts | {"outputs": tuple(facts["outputs"])}))
+        try:
+            facts = {name: entry["done"][name] for name in _DONE_FIELDS}
+            return ImageDone(job, **(facts | {"outputs": tuple(facts["outputs"])}))
+        except (KeyError, TypeError) as error:
+            raise _damaged(folder) from error
 
     def add(self, done: ImageDone, folder: Path) -> None:
         """Note that a plane is finished; from any thread."""
@@ -112,6 +118,10 @@ def finished_before(path: Path) -> frozenset[tuple[str, str]]:
         return frozenset(_key(entry) for entry in read_journal(path).entries)
     except (OutputError, KeyError):  # told when the journal is opened
         return frozenset()
+
+
+def _damaged(folder: Path) -> OutputError:
+    return OutputError("the journal of the unfinished run is damaged", where=str(folder), cure=ANEW)
 
 
 def _key(entry: Mapping[str, Any]) -> tuple[str, str]:
