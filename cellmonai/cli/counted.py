@@ -7,6 +7,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cellmonai.core.files import resolved
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -103,7 +105,7 @@ def _next_commands(result: CountResult, typed: Mapping[str, str]) -> list[str]:
 
 def _next_folder(folder: Path) -> Path:
     """Give a folder beside this one that is not there yet, as counts_2."""
-    whole = folder if folder.name else folder.resolve()  # `.` has no name
+    whole = folder if folder.name else resolved(folder)  # `.` has no name
     number = 2
     while os.path.lexists(next_one := whole.with_name(f"{whole.name or 'counts'}_{number}")):
         number += 1

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import re
 import secrets
 import shutil
+import stat
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cellmonai.core.errors import OutputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
 
 _TEMPORARY = re.compile(r"\.[0-9a-f]{16}\.tmp(?:\.[^.]+)?")
@@ -134,6 +136,30 @@ def remove_orphans(folder: Path, *inside: str) -> None:
             orphans = [e for e in entries if _TEMPORARY.fullmatch(e.name) and e.is_file(follow_symlinks=False)]
             for orphan in orphans:
                 os.unlink(orphan.path)  # noqa: PTH108 - the path of an entry is a text
+
+
+def resolved(path: Path) -> Path:
+    """Give the absolute path without links, as `Path.resolve`, which fails where links lead in a circle."""
+    return Path(os.path.realpath(path))
+
+
+def read_ordinary(path: Path, most: int) -> bytes:
+    """Read a file of at most `most` bytes; a pipe would be waited for, and a device read without end.
+
+    Raises
+    ------
+    OSError
+        It cannot be read, is no ordinary file, or is longer.
+    """
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    with os.fdopen(descriptor, "rb") as stream:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "it is a pipe, a device or a socket, not a file", str(path))
+        content = stream.read(most + 1)
+    if len(content) > most:
+        raise OSError(errno.EFBIG, f"it has more than {most:,} bytes", str(path))
+    return content
 
 
 def sha256_of(path: Path) -> str:

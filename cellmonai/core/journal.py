@@ -95,6 +95,8 @@ def read_journal(path: Path) -> Contents:
     OutputError
         It cannot be read, or is damaged elsewhere than at its end; the second has the code `CANNOT_CONTINUE`.
     """
+    if path.exists() and not path.is_file():  # a pipe would be waited for
+        raise _damaged(path.parent, "its journal")
     try:
         with path.open("rb") as stream:
             return contents_of(stream, where=path.parent)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
@@ -149,7 +149,7 @@ def _chunk_names(header: ZarrArray) -> Iterator[str]:
     return ("/".join(["c", *map(str, place)]) for place in product(*counts))
 
 
-def _are_names(value: Any, count: int) -> bool:  # noqa: ANN401 - any JSON value
+def _are_names(value: Any, count: int) -> TypeGuard[list[str]]:  # noqa: ANN401 - any JSON value
     return isinstance(value, list) and len(value) == count and all(isinstance(name, str) for name in value)
 
 

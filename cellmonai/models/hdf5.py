@@ -155,8 +155,11 @@ def shape_of(dataset: Any, path: Path) -> tuple[int, ...]:  # noqa: ANN401 - h5p
 def _refuse_other_kinds(path: Path, cure: str) -> None:
     """Say what a file is that is no HDF5 file; a pickle above all, because reading one runs what it holds."""
     try:
-        with path.open("rb") as stream:
-            head = stream.read(len(_SIGNATURE))
+        if path.exists() and not path.is_file() and not path.is_dir():  # a pipe would be waited for
+            head = b""
+        else:
+            with path.open("rb") as stream:
+                head = stream.read(len(_SIGNATURE))
     except OSError as error:
         reason = error.strerror or str(error)
         raise InputError(f"cannot be read ({reason})", where=str(path), cure="check the path of the file") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import tomllib
 from contextlib import contextmanager
@@ -12,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import ValidationError
 
 from cellmonai.core.errors import InputError, RecipeError
+from cellmonai.core.files import read_ordinary
 from cellmonai.recipe.explain import faults_of
-from cellmonai.recipe.overrides import Override, apply_override, dotted, numbered, parse_override
+from cellmonai.recipe.overrides import LONG_KEY, Override, apply_override, dotted, numbered, parse_override
 from cellmonai.recipe.paths import anchor_paths
 from cellmonai.recipe.schema import Recipe
 from cellmonai.recipe.toml_lines import KeyPath, find_lines, value_at
@@ -110,9 +112,16 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> LoadedRecipe:
     RecipeError
         It is not TOML, or a key or value is wrong.
     """
-    text = _read_text(path)
-    document = _parse(text, path)
     parsed = tuple(parse_override(typed) for typed in overrides)
+    text = _read_text(path)
+    try:
+        return _loaded(text, path, parsed)
+    except RecursionError:
+        raise RecipeError("is nested too deeply", where=str(path), cure="write it as plain sections") from None
+
+
+def _loaded(text: str, path: Path, parsed: tuple[Override, ...]) -> LoadedRecipe:
+    document = _parse(text, path)
     origin = Origin(str(path), find_lines(text), parsed)
     for override in parsed:
         apply_override(document, override)
@@ -137,14 +146,15 @@ def _read_text(path: Path) -> str:
             "is a folder, not a recipe", where=where, cure=f"cellmonai recipe init {path} writes one for it"
         )
     try:
-        with path.open("rb") as stream:
-            content = stream.read(_LARGEST_RECIPE + 1)
+        content = read_ordinary(path, _LARGEST_RECIPE)
     except FileNotFoundError:
         raise InputError("there is no such recipe", where=where, cure="cellmonai recipe init DATA writes one") from None
+    except ValueError:  # a NUL in the name
+        raise InputError("there is no such recipe", where=where, cure="check the path") from None
     except OSError as error:
-        raise InputError(f"cannot be read ({error.strerror})", where=where, cure="check its permissions") from error
-    if len(content) > _LARGEST_RECIPE:
-        raise RecipeError("is too large for a recipe", where=where, cure="give a TOML file")
+        if error.errno == errno.EFBIG:
+            raise RecipeError("is too large for a recipe", where=where, cure="give a TOML file") from error
+        raise InputError(f"cannot be read ({error.strerror})", where=where, cure="give a TOML file") from error
     try:
         return content.decode("utf-8-sig").replace("\r\n", "\n")  # some editors begin UTF-8 with a mark
     except UnicodeDecodeError as error:
@@ -153,10 +163,11 @@ def _read_text(path: Path) -> str:
 
 
 def _parse(text: str, path: Path) -> dict[str, Any]:
+    if match := LONG_KEY.search(text):  # the time to read one grows with the square of its parts
+        line = text.count("\n", 0, match.start()) + 1
+        raise RecipeError("the key has too many parts", where=f"{path}:{line}", cure="give a TOML file")
     try:
         return tomllib.loads(text)
-    except RecursionError:
-        raise RecipeError("is nested too deeply", where=str(path), cure="write it as plain sections") from None
     except ValueError as error:
         raise _syntax_error(error, text, path) from error
 

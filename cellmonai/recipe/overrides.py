@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from cellmonai.recipe.toml_lines import KeyPath
 
 _KEY_PART = re.compile(r"""\s*(?:"((?:\\.|[^"\\])*)"|'([^']*)'|([A-Za-z0-9_-]+))\s*(\.|=)""")
+LONG_KEY = re.compile(r"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){64}""")
+"""A dotted key of more parts than any in a recipe."""
+
+_MOST_PARTS = 64
+_DIGITS = 9  # of the number of an entry of a list
+_SHOWN = 200  # letters of a key in a sentence
 _HOW_TO_QUOTE = 'write text in lists as \'["a", "b"]\' and numbers as 0.5'
 _LOOKS_LIKE_TOML = ("[", "{", '"', "'")
 
@@ -94,7 +100,9 @@ def dotted(path: KeyPath) -> str:
 
 def numbered(path: KeyPath) -> KeyPath:
     """Give entries of lists as numbers, as pydantic and the line finder do."""
-    return tuple(int(part) if isinstance(part, str) and part.isdecimal() else part for part in path)
+    return tuple(
+        int(part) if isinstance(part, str) and part.isdecimal() and len(part) < _DIGITS else part for part in path
+    )
 
 
 def _split(typed: str) -> tuple[KeyPath, str]:
@@ -105,6 +113,8 @@ def _split(typed: str) -> tuple[KeyPath, str]:
         place = match.end()
         if match.group(4) == "=":
             return numbered(path), typed[place:]
+        if len(path) > _MOST_PARTS:
+            raise _fault(typed, "the key has too many parts", "such as --set training.epochs=5")
     raise _fault(typed, "expected section.key=value", "such as --set training.epochs=5")
 
 
@@ -117,10 +127,10 @@ def _step(here: Any, part: str | int, override: Override, depth: int) -> Any:  #
 
 
 def _entry(entries: list[Any], part: str | int, override: Override) -> Any:  # noqa: ANN401 - TOML values
-    if not str(part).isdigit() or int(part) >= len(entries):
+    if not isinstance(part, int) or part >= len(entries):
         cure = f"use a number from 0 to {len(entries) - 1}" if entries else "give the whole list"
         raise _fault(override.key, f"the list has no entry {part}", cure)
-    return entries[int(part)]
+    return entries[part]
 
 
 def _not_a_section(override: Override, depth: int) -> RecipeError:
@@ -130,7 +140,8 @@ def _not_a_section(override: Override, depth: int) -> RecipeError:
 
 
 def _fault(key: str, what: str, cure: str) -> RecipeError:
-    return RecipeError(what, where=f"--set {key}", cure=cure)
+    short = key if len(key) <= _SHOWN else f"{key[:_SHOWN]}…"
+    return RecipeError(what, where=f"--set {short}", cure=cure)
 
 
 def _holds_text(path: KeyPath) -> bool:

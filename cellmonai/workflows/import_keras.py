@@ -8,7 +8,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from cellmonai.core.errors import UsageError
-from cellmonai.core.files import refuse_existing, sha256_of
+from cellmonai.core.files import refuse_existing, resolved, sha256_of
 from cellmonai.core.record import versions
 from cellmonai.images.channels import RGB_NAMES
 from cellmonai.images.normalise import Normalisation
@@ -76,7 +76,7 @@ def import_keras(path: Path, *, output: Path, threshold: float = 0.5, overwrite:
     """
     started = time.monotonic()
     point = InstanceSettings(threshold=threshold).as_json()
-    if output.resolve() == path.resolve():
+    if resolved(output) == resolved(path):
         raise UsageError("is also the file to import", where=str(output), cure="choose another --output")
     refuse_existing([output], overwrite=overwrite)
     found, tensors = read_keras_cresunet(path)

@@ -8,6 +8,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from cellmonai.core.errors import InputError
+from cellmonai.core.files import resolved
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -68,7 +69,7 @@ def distinct_names(paths: Sequence[Path], stems: Sequence[str]) -> list[str]:
     ['p1_a', 'p2_a', 'b']
     """
     names = list(stems)
-    folders = [path.parent.resolve().parts[1:] for path in paths]  # of a link, where it lies
+    folders = [resolved(path.parent).parts[1:] for path in paths]  # of a link, where it lies
     for depth in range(1, max((len(parts) for parts in folders), default=0) + 1):
         colliding = _colliding(names)
         if not colliding:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cellmonai.core.errors import InputError
-from cellmonai.core.files import write_text
+from cellmonai.core.files import read_ordinary, write_text
 from cellmonai.workflows.auditing.frame import AuditFrame, draw_units
 
 if TYPE_CHECKING:
@@ -107,7 +107,11 @@ def read_record(path: Path) -> AuditRecord:
     said = document.pop("digest", None)
     if document.get("schema") != SCHEMA or not isinstance(said, str):
         raise _not_a_draw(path)
-    if _digest(document) != said:
+    try:
+        is_same = _digest(document) == said
+    except (ValueError, RecursionError) as error:
+        raise _not_a_draw(path) from error
+    if not is_same:
         raise InputError(
             "the list of units was changed after the draw, so the counts prove nothing",
             where=str(path),
@@ -115,9 +119,10 @@ def read_record(path: Path) -> AuditRecord:
         )
     try:
         record = _parsed(document)
+        is_drawn = draw_units(record.frame, record.sizes, record.seed) == list(record.drawn)
     except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
         raise _not_a_draw(path) from error
-    if draw_units(record.frame, record.sizes, record.seed) != list(record.drawn):
+    if not is_drawn:
         raise InputError("the units are not those that the seed draws", where=str(path), cure="draw a new audit")
     return record
 
@@ -152,9 +157,7 @@ def _check_units(units: NDArray[np.int64], sides: NDArray[np.int64]) -> None:
 
 def _loaded(path: Path) -> dict[str, Any]:
     try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise InputError("the list of units is larger than 256 MiB", where=str(path), cure="draw a new audit")
-        document = json.loads(path.read_text("utf-8"))
+        document = json.loads(read_ordinary(path, _MOST_BYTES))
     except FileNotFoundError as error:
         raise InputError(
             "the list of units that belongs to the sheet is missing",

@@ -9,6 +9,7 @@ from os.path import realpath  # Path.resolve raises for links that lead in a cir
 from typing import TYPE_CHECKING
 
 from cellmonai.core.errors import InputError
+from cellmonai.core.files import resolved
 from cellmonai.images.find import (
     Found,
     find_images,
@@ -235,7 +236,7 @@ def _refuse_two_of_one(masks: list[MaskInput]) -> None:
     """Refuse two masks of one image: its cells would be counted twice."""
     same: dict[tuple[Path, str], list[MaskInput]] = defaultdict(list)
     for mask in masks:
-        same[(mask.path.parent.resolve(), mask.name)].append(mask)
+        same[(resolved(mask.path.parent), mask.name)].append(mask)
     for (folder, _), several in same.items():
         if len(several) > 1:
             names = " and ".join(mask.path.name for mask in several[:3])

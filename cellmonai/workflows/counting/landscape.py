@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cellmonai.core.errors import InputError
+from cellmonai.core.files import read_ordinary
 from cellmonai.core.text import printable
 from cellmonai.instances.predicted_maps import splitting_map
 
@@ -140,9 +141,9 @@ def _names_of(mask: MaskInput, reporter: Reporter) -> tuple[str, ...]:
 
 
 def _read_names(path: Path) -> tuple[str, ...]:
-    if path.is_symlink() or path.stat().st_size > _LARGEST_METADATA_BYTES:
-        raise ValueError("a link, or too large")
-    document: Any = json.loads(path.read_bytes())
+    if path.is_symlink():
+        raise ValueError("a link")
+    document: Any = json.loads(read_ordinary(path, _LARGEST_METADATA_BYTES))
     return tuple(str(name) for name in document["attributes"]["cellmonai"]["names"])
 
 

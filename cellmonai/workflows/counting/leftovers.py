@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from cellmonai.core.errors import OutputError
+from cellmonai.core.files import resolved
 from cellmonai.workflows.counting.audit import AUDIT_FOLDER
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def _is_own(name: PurePosixPath, *, with_audit: bool) -> bool:
 def _is_plain(path: Path, folder: Path) -> bool:
     """Tell whether it is a regular file in the folder, reached without any link below the folder."""
     try:
-        inside = path.parent.resolve() == folder.resolve() / path.parent.relative_to(folder)
+        inside = resolved(path.parent) == resolved(folder) / path.parent.relative_to(folder)
         return inside and stat.S_ISREG(path.lstat().st_mode)
     except (OSError, ValueError):
         return False

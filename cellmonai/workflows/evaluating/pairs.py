@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from cellmonai.core.errors import InputError
+from cellmonai.core.files import read_ordinary
 from cellmonai.core.text import nearest, printable
 from cellmonai.images.find import find_images, image_stem, in_natural_order, is_folder, is_zarr_folder, searched
 from cellmonai.images.left_out import tell_left_out
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _MASK_ENDINGS = ("_cp_masks", "_masks", "_mask", "_seg", "_gt")
 _MOST_NAMES = 5
+_LARGEST_RECORD_BYTES = 256 * 2**20
 _Truth = TypeVar("_Truth")
 
 
@@ -207,7 +209,7 @@ def _recorded(folder: Path) -> list[Path]:
     if inferred:
         return [mask.mask for mask in inferred.masks]
     try:
-        document = json.loads((folder / "counts.json").read_bytes())
+        document = json.loads(read_ordinary(folder / "counts.json", _LARGEST_RECORD_BYTES))
         if not document["schema"].startswith("cellmonai.count/"):
             return []
         names = [name for row in document["images"] for name in row["outputs"] if name.endswith("_labels.tif")]

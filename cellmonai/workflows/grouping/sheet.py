@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 MAX_SHEET_BYTES = 64 * 2**20
+MOST_COLUMNS = 1_000
+MOST_CELLS = 20_000_000
 _IMAGE_COLUMNS = ("image", "file", "name", "filename", "file_name", "image_name", "stem")
 _BETWEEN = "\0"
 _WORKBOOKS = {".xls", ".xlsx", ".xlsm", ".ods", ".numbers"}
@@ -60,6 +62,8 @@ def read_sheet(path: Path) -> SampleSheet:
     numbered = [(number, line) for number, line in numbered if any(line)]
     if not numbered:
         raise sheet.refused("the sheet is empty", "write a row with the names of the columns")
+    if len(numbered[0][1]) > MOST_COLUMNS or len(numbered) * len(numbered[0][1]) > MOST_CELLS:
+        raise sheet.refused("the sheet has too many columns or rows", "keep only the rows and columns needed")
     columns = _columns(sheet, numbered[0][1])
     rows = tuple((number, _row(sheet, columns, line, number)) for number, line in numbered[1:])
     return SampleSheet(path, tuple(rows[0][1]) if rows else columns, rows)

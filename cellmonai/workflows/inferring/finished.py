@@ -43,7 +43,7 @@ class Before:
 
     @classmethod
     def of(cls, entries: Iterable[Mapping[str, Any]]) -> Self:
-        """Read the lines of a journal."""
+        """Read the lines of a journal; raises KeyError or TypeError where one of them is damaged."""
         planes: dict[tuple[str, str], dict[str, Any]] = {}
         claimed: set[str] = set()
         for entry in entries:
@@ -85,7 +85,10 @@ class FinishedPlanes:
         if path.exists():
             try:
                 contents = read_journal(path)
-                before = Before.of(contents.entries)
+                try:
+                    before = Before.of(contents.entries)
+                except (KeyError, TypeError) as error:
+                    raise _damaged(path.parent) from error
                 if before.planes:
                     require_same(contents.header, header, where=path.parent)
                 elif contents.header != header:  # nothing was finished by whatever it was
@@ -140,17 +143,20 @@ class FinishedPlanes:
             It was changed since.
         """
         entry = self.before.planes.get((str(job.path), job.plane))
-        if entry is None or entry["mask"] != job.mask:
+        if entry is None or entry.get("mask") != job.mask:
             return None
         mask = folder / job.mask
         if not mask.is_file():
             return None
-        if sha256_of(mask) != entry["mask_sha256"]:
+        if sha256_of(mask) != entry.get("mask_sha256"):
             if overwrite:
                 return None
             raise OutputError("the mask was changed since the run that is continued", where=str(mask), cure=ANEW)
-        facts = {name: entry["done"][name] for name in _DONE_FIELDS}
-        return ImageDone(job, **(facts | {"outputs": tuple(facts["outputs"])}))
+        try:
+            facts = {name: entry["done"][name] for name in _DONE_FIELDS}
+            return ImageDone(job, **(facts | {"outputs": tuple(facts["outputs"])}))
+        except (KeyError, TypeError) as error:
+            raise _damaged(folder) from error
 
     def add(self, done: ImageDone, folder: Path) -> None:
         """Note that a plane is finished; from any thread."""
@@ -181,5 +187,9 @@ def finished_before(path: Path) -> Before:
         return Before()
     try:
         return Before.of(read_journal(path).entries)
-    except (OutputError, KeyError):  # told when the journal is opened
+    except (OutputError, KeyError, TypeError):  # told when the journal is opened
         return Before()
+
+
+def _damaged(folder: Path) -> OutputError:
+    return OutputError("the journal of the unfinished run is damaged", where=str(folder), cure=ANEW)

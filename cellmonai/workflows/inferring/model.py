@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cellmonai.core.errors import InputError
-from cellmonai.core.files import sha256_of
+from cellmonai.core.files import read_ordinary, sha256_of
 from cellmonai.instances.settings import InstanceSettings
 from cellmonai.models.file import ModelCard, has_digest, read_card
 from cellmonai.workflows.inferring.jobs import WantedChannels
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 RUNS = Path("runs")
 MODEL_NAME = "model.safetensors"
+
+_LARGEST_RECORD_BYTES = 256 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +101,8 @@ def _newest(runs: Path) -> tuple[Path, str]:
 def _is_finished(record: Path) -> bool:
     """Tell by the record, which a run writes last, whether the run went to its end."""
     try:
-        return bool(json.loads(record.read_bytes()).get("status") == "done")
-    except (OSError, ValueError, AttributeError):
+        return bool(json.loads(read_ordinary(record, _LARGEST_RECORD_BYTES)).get("status") == "done")
+    except (OSError, ValueError, AttributeError, RecursionError):
         return False
 
 

@@ -140,7 +140,11 @@ def _scaling(begun: Mapping[str, Any] | None, digest: str) -> Scaling | None:
     if begun is None or begun.get("image") != digest or not isinstance(begun.get("scaling"), dict):
         return None
     stored = begun["scaling"]
-    return Scaling(tuple(stored["offset"]), tuple(stored["scale"]), bool(stored["clip"]))
+    try:
+        offset, scale = (tuple(float(value) for value in stored[name]) for name in ("offset", "scale"))
+        return Scaling(offset, scale, bool(stored["clip"]))
+    except (KeyError, TypeError, ValueError, OverflowError):  # which the store tells as a difference
+        return None
 
 
 def _as_begun(begun: Mapping[str, Any] | None, blocks: AnyBlocks, job: ImageJob, finding: BlockFinding) -> AnyBlocks:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cellmonai.core.errors import InputError, UsageError
+from cellmonai.core.files import read_ordinary
 from cellmonai.core.staging import refuse_half_placed
 from cellmonai.instances.settings import InstanceSettings
 
@@ -93,10 +94,10 @@ def read_infer_record(folder: Path) -> InferRecord | None:
         raise InputError(
             "parts of a run with --shard are still missing", where=str(folder), cure="wait for them or run them again"
         )
-    if not path.is_file() or path.stat().st_size > _LARGEST_RECORD_BYTES:
+    if not path.is_file():
         return None
     try:
-        document = json.loads(path.read_bytes())
+        document = json.loads(read_ordinary(path, _LARGEST_RECORD_BYTES))
     except (OSError, ValueError, RecursionError):  # not ours: ours is written whole or not at all
         return None
     schema = document.get("schema") if isinstance(document, dict) else None
@@ -121,7 +122,7 @@ def _read(document: dict[str, Any], folder: Path, path: Path) -> InferRecord:
             made_by=_made_by(document),
             finished=document.get("ended", "") is not None and document.get("outcome", "done") == "done",
         )
-    except (KeyError, TypeError, ValueError, AttributeError, UsageError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, UsageError) as error:
         reason = error.what if isinstance(error, UsageError) else f"{type(error).__name__}: {error}"
         raise InputError(
             f"the record of cellmonai infer is damaged ({reason})", where=str(path), cure="run cellmonai infer again"

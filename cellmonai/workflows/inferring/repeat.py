@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cellmonai.core.errors import InputError, UsageError
-from cellmonai.core.files import sha256_of
+from cellmonai.core.files import read_ordinary, sha256_of
 from cellmonai.workflows.inferring.int8 import require_same_calibration
 from cellmonai.workflows.inferring.settings import InferSettings
 
@@ -61,7 +61,7 @@ def repeated_run(record: Path, images: Sequence[Path], typed: InferSettings) -> 
         settings = _with_same_model(_settings(document["parameters"], here), document.get("model"))
         if settings.precision == "int8":
             require_same_calibration(document["model"], document["calibration"], record)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise InputError(
             f"is a damaged record ({type(error).__name__}: {error})", where=str(record), cure="give another run.json"
         ) from error
@@ -70,9 +70,7 @@ def repeated_run(record: Path, images: Sequence[Path], typed: InferSettings) -> 
 
 def _read(record: Path) -> dict[str, Any]:
     try:
-        if record.stat().st_size > _LARGEST_RECORD_BYTES:
-            raise InputError("is too large for a record", where=str(record), cure="give the run.json of a run")
-        document = json.loads(record.read_bytes())
+        document = json.loads(read_ordinary(record, _LARGEST_RECORD_BYTES))
     except OSError as error:
         raise InputError(f"cannot be read ({error.strerror})", where=str(record), cure="check the path") from error
     except (ValueError, RecursionError) as error:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cellmonai.core.errors import InputError, OutputError
-from cellmonai.core.files import make_folder, write_json
+from cellmonai.core.files import make_folder, read_ordinary, write_json
 from cellmonai.core.locks import folder_lock
 from cellmonai.images.find import in_natural_order
 from cellmonai.workflows.inferring.record import JOURNAL_NAME, RECORD_NAME, SHARDS
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _ALIKE = ("operating_point", "method", "engine", "precision", "stitch", "inputs")
 """What all parts of a run share, beside the parameters."""
 
+_LARGEST_RECORD_BYTES = 256 * 2**20
 _OWN = ("output", "shard", "workers", "scheduler", "memory", "device")
 """Parameters in which parts may differ."""
 
@@ -197,11 +198,12 @@ def _in_order(images: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        document = json.loads(path.read_bytes())
+        document = json.loads(read_ordinary(path, _LARGEST_RECORD_BYTES))
         images, started = document["images"], document["started"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError("is no record of a part", where=str(path), cure="run that part again") from error
-    if not isinstance(document, dict) or not isinstance(images, list) or not isinstance(started, str):
+    is_list = isinstance(images, list) and all(isinstance(image, dict) and "image" in image for image in images)
+    if not isinstance(document, dict) or not is_list or not isinstance(started, str):
         raise InputError("is no record of a part", where=str(path), cure="run that part again")
     return document
 
