@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cellmonai.core.errors import CellmonaiError, InputError, UsageError
-from cellmonai.core.files import refuse_existing, remove_orphans
+from cellmonai.core.files import refuse_existing, remove_orphans, require_possible
 from cellmonai.core.interrupts import stop_wish
 from cellmonai.core.locks import folder_lock
 from cellmonai.core.progress import Reporter, Silent
@@ -71,6 +71,7 @@ def count(
     settings, reporter = settings or CountSettings(), reporter or Silent()
     record = RunRecord("count", {})
     _refuse_output_among(inputs, settings.output)
+    require_possible(settings.output)
     found = find_masks(inputs, images=settings.images, allow_partial=settings.allow_partial, reporter=reporter)
     settings.refuse_unfit(found.masks)
     groups = groups_of([mask.name for mask in found.masks], settings, reporter)

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cellmonai.core.errors import CellmonaiError, InputError
-from cellmonai.core.files import refuse_existing, sha256_of, write_json
+from cellmonai.core.files import refuse_existing, require_possible, sha256_of, write_json
 from cellmonai.core.interrupts import stop_wish
 from cellmonai.core.locks import folder_lock
 from cellmonai.core.progress import Silent
@@ -104,6 +104,7 @@ def _refuse_inputs(predictions: Path, truth: Path, settings: EvaluateSettings) -
     """Refuse before any work an output folder that is read too, and what would be replaced."""
     if settings.output is None:
         return
+    require_possible(settings.output)
     folders = {(path if path.is_dir() else path.parent).resolve() for path in (predictions, truth)}
     if settings.output.resolve() in folders:
         raise InputError(
