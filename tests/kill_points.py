@@ -21,10 +21,13 @@ from html import unescape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from waiting import wait_for_end
+
 from cellmonai.core.files import sha256_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from multiprocessing.process import BaseProcess
 
 KILLED = -9
 SECONDS = 120
@@ -130,6 +133,15 @@ def _run(words: Sequence[str], place: Path, watch: Watch | None, errors: Path) -
     main()
 
 
+def start(task: Callable[..., object], *arguments: object) -> BaseProcess:
+    """Run a function in a process that is forked from one that has imported all it needs."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(_PRELOADED)
+    process = context.Process(target=task, args=arguments)
+    process.start()
+    return process
+
+
 @dataclass(frozen=True, slots=True)
 class Ended:
     """How a run ended: its exit code, negative for a signal, what it said, and its operations in order."""
@@ -152,17 +164,9 @@ def run(
     errors, told = place / ".said", place / ".told"
     told.unlink(missing_ok=True)
     watch = None if number is None else _Made(place / folder, number, torn, told, fault)
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(_PRELOADED)
-    process = context.Process(target=_child, args=(list(words), place, watch, errors))
-    process.start()
-    process.join(SECONDS)
-    if process.exitcode is None:
-        process.kill()
-        process.join(SECONDS)
-        raise AssertionError(f"{' '.join(words)} did not end within {SECONDS} s")
+    code = wait_for_end(start(_child, list(words), place, watch, errors), longest_s=SECONDS)
     operations = told.read_text().split() if told.exists() else []
-    return Ended(process.exitcode, errors.read_text() if errors.exists() else "", tuple(operations))
+    return Ended(code, errors.read_text() if errors.exists() else "", tuple(operations))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cellmonai.core.files import refuse_existing, sha256_of, write_text
-from cellmonai.core.interrupts import stop_wish, stopped
+from cellmonai.core.interrupts import StopWish, stop_wish, stopped
 from cellmonai.core.locks import folder_lock
 from cellmonai.core.progress import Reporter, Silent
 from cellmonai.core.record import RunRecord, versions
@@ -235,6 +235,7 @@ def _write(
     record: RunRecord,
     *,
     example: Path,
+    wish: StopWish,
     reporter: Reporter,
 ) -> FitResult:
     """Write everything, then give it its names; the record comes last and makes the run a finished one."""
