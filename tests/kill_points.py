@@ -228,7 +228,7 @@ def walk(
         again = run(words, place)
         what = f"killed at operation {number}, {operation}"
         assert again.code == 0, f"{what}: {again.said}"
-        assert contents_of(place / folder) == expected, what
+        assert not differences(contents_of(place / folder), expected), what
     raise AssertionError(f"the command was still not done after {most} operations")
 
 
@@ -250,6 +250,17 @@ def contents_of(folder: Path) -> dict[str, str]:
         else:
             found[name] = sha256_of(path)
     return found
+
+
+def differences(found: dict[str, str], expected: dict[str, str]) -> list[str]:
+    """Name what is missing, too much or different, with the first characters of what differs."""
+    told = []
+    for name in sorted({*found, *expected}):
+        one, other = found.get(name, "missing"), expected.get(name, "missing")
+        if one != other:
+            at = next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), 0)
+            told.append(f"{name}: {one[max(0, at - 40) : at + 60]!r}, expected {other[max(0, at - 40) : at + 60]!r}")
+    return told
 
 
 def _without_times(value: object) -> object:

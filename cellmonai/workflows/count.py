@@ -70,8 +70,8 @@ def count(
     """
     settings, reporter = settings or CountSettings(), reporter or Silent()
     record = RunRecord("count", {})
-    _refuse_output_among(inputs, settings.output)
     require_possible(settings.output)
+    _refuse_output_among(inputs, settings.output)
     found = find_masks(inputs, images=settings.images, allow_partial=settings.allow_partial, reporter=reporter)
     settings.refuse_unfit(found.masks)
     groups = groups_of([mask.name for mask in found.masks], settings, reporter)

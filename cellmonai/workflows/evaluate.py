@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cellmonai.core.errors import CellmonaiError, InputError
-from cellmonai.core.files import refuse_existing, require_possible, sha256_of, write_json
+from cellmonai.core.files import refuse_existing, remove_orphans, require_possible, sha256_of, write_json
 from cellmonai.core.interrupts import stop_wish
 from cellmonai.core.locks import folder_lock
 from cellmonai.core.progress import Silent
@@ -75,7 +75,8 @@ def evaluate(
         sides = decide_sides(predictions, cases, settings, reporter)
         staging = None
         if settings.output is not None:
-            until_written.enter_context(folder_lock(settings.output))
+            if until_written.enter_context(folder_lock(settings.output)):
+                remove_orphans(settings.output)
             what = {"command": "evaluate", "inputs": [str(predictions), str(truth)], **settings.as_json()}
             refuse = partial(_refuse_outputs, settings)
             staging, _ = until_written.enter_context(staged(settings.output, what, refuse=refuse))

@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cellmonai.core.files import refuse_existing, sha256_of, write_text
+from cellmonai.core.files import refuse_existing, remove_orphans, sha256_of, write_text
 from cellmonai.core.interrupts import StopWish, stop_wish, stopped
 from cellmonai.core.locks import folder_lock
 from cellmonai.core.progress import Reporter, Silent
@@ -97,7 +97,9 @@ def fit(
     split = split_selected(loaded, find_selected(loaded).pairs)
     _note_split(split, loaded.recipe.data, reporter)
     what = {"command": "fit", "recipe": loaded.digest, "device": chosen.name}
-    with folder_lock(run), stop_wish() as wish, staged(run, what, refuse=refuse) as (staging, facts):
+    with folder_lock(run) as is_held, stop_wish() as wish, staged(run, what, refuse=refuse) as (staging, facts):
+        if is_held:
+            remove_orphans(run)
         if facts is not None:  # killed as it ended: everything was written, and only got its names
             staging.place(_OUTPUTS, facts=facts)
             return _result(run, facts)
