@@ -24,6 +24,17 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "plain"))
 sys.path.insert(0, str(Path(__file__).parent))  # tests/painting.py for every folder
 
 
+LONG_SECONDS = 7200
+"""Time limit of tests that are marked `long`; that of the others stands in pyproject.toml."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give long tests their time limit, where they have none of their own."""
+    for item in items:
+        if item.get_closest_marker("long") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(LONG_SECONDS))
+
+
 def _folder(variable: str) -> Path:
     value = os.environ.get(variable)
     if not value:

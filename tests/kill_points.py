@@ -2,8 +2,8 @@
 
 Each run is a process forked from one that has imported everything. An operation is what changes or makes a file in the
 watched folder: opening for writing, renaming, removing, making and removing folders, truncating, locking, syncing, and
-writing through a descriptor. The process ends before the operation; or, with `torn`, with half of what was to be written
-in the file.
+writing through a descriptor. The process ends before the operation; or, with `torn`, with half of what was to be
+written in the file.
 """
 
 from __future__ import annotations
@@ -17,13 +17,17 @@ import sys
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
+from html import unescape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from waiting import wait_for_end
 
 from cellmonai.core.files import sha256_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from multiprocessing.process import BaseProcess
 
 KILLED = -9
 SECONDS = 120
@@ -31,7 +35,14 @@ SECONDS = 120
 
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _PATHS = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate", "os.link", "os.symlink"}
-_PRELOADED = ["kill_points", "cellmonai.cli.app", "cellmonai.workflows.infer", "cellmonai.workflows.count"]
+_PRELOADED = [
+    *("kill_points", "cellmonai.cli.app", "cellmonai.workflows.infer", "cellmonai.workflows.count"),
+    *("cellmonai.workflows.evaluate", "cellmonai.instances.classical.otsu", "cellmonai.instances.classical.steps"),
+    *("cellmonai.workflows.inferring.classical", "cellmonai.report.html.page", "cellmonai.report.tables"),
+    *("skimage.filters", "scipy.ndimage", "PIL.PngImagePlugin", "PIL.JpegImagePlugin", "imagecodecs._deflate"),
+    *("rich.table", "rich.progress", "defusedxml.ElementTree", "tifffile", "cellmonai.report.exports.geojson"),
+]
+_TIMES_IN_PAGES = re.compile(r'"(started|ended)": *"[^"]*"|"seconds": *[0-9.]+|[0-9-]{10} [0-9:]{8} UTC')
 _TIMES = {"seconds", "started", "ended", "mpx_per_second", "peak_memory_bytes", "resumed_blocks", "images_per_second"}
 
 
@@ -84,7 +95,7 @@ class Watch:
             with suppress(OSError):
                 if content:
                     os.pwrite(descriptor, content[: len(content) // 2], os.fstat(descriptor).st_size)
-                else:
+                elif ".tmp" in Path(_path_of(descriptor)).name:  # what a journal holds was synced before
                     os.truncate(f"/proc/self/fd/{descriptor}", os.fstat(descriptor).st_size // 2)
         os.kill(os.getpid(), signal.SIGKILL)
 
@@ -122,6 +133,15 @@ def _run(words: Sequence[str], place: Path, watch: Watch | None, errors: Path) -
     main()
 
 
+def start(task: Callable[..., object], *arguments: object) -> BaseProcess:
+    """Run a function in a process that is forked from one that has imported all it needs."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(_PRELOADED)
+    process = context.Process(target=task, args=arguments)
+    process.start()
+    return process
+
+
 @dataclass(frozen=True, slots=True)
 class Ended:
     """How a run ended: its exit code, negative for a signal, what it said, and its operations in order."""
@@ -132,23 +152,21 @@ class Ended:
 
 
 def run(
-    words: Sequence[str], place: Path, *, folder: str, number: int | None = None, torn: bool = False, fault: int = 0
+    words: Sequence[str],
+    place: Path,
+    *,
+    folder: str = ".",
+    number: int | None = None,
+    torn: bool = False,
+    fault: int = 0,
 ) -> Ended:
     """Run a command in `place`; with `number` its operations in `folder`, one of those in place, are watched."""
     errors, told = place / ".said", place / ".told"
     told.unlink(missing_ok=True)
     watch = None if number is None else _Made(place / folder, number, torn, told, fault)
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(_PRELOADED)
-    process = context.Process(target=_child, args=(list(words), place, watch, errors))
-    process.start()
-    process.join(SECONDS)
-    if process.exitcode is None:
-        process.kill()
-        process.join(SECONDS)
-        raise AssertionError(f"{' '.join(words)} did not end within {SECONDS} s")
+    code = wait_for_end(start(_child, list(words), place, watch, errors), longest_s=SECONDS)
     operations = told.read_text().split() if told.exists() else []
-    return Ended(process.exitcode, errors.read_text() if errors.exists() else "", tuple(operations))
+    return Ended(code, errors.read_text() if errors.exists() else "", tuple(operations))
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,10 +225,10 @@ def walk(
         killed[operation] += 1
         if check is not None:
             check(place)
-        again = run(words, place, folder=folder)
+        again = run(words, place)
         what = f"killed at operation {number}, {operation}"
         assert again.code == 0, f"{what}: {again.said}"
-        assert contents_of(place / folder) == expected, what
+        assert not differences(contents_of(place / folder), expected), what
     raise AssertionError(f"the command was still not done after {most} operations")
 
 
@@ -226,14 +244,23 @@ def contents_of(folder: Path) -> dict[str, str]:
         elif path.suffix == ".json":
             found[name] = json.dumps(_without_times(json.loads(path.read_bytes())), sort_keys=True)
         elif path.suffix == ".html":
-            found[name] = re.sub(
-                r'"(started|ended)": *"[^"]*"|"seconds": *[0-9.]+|[0-9.:T-]{8,}\+00:00', "", path.read_text()
-            )
+            found[name] = _TIMES_IN_PAGES.sub("", unescape(path.read_text("utf-8")))
         elif path.name == "history.csv":
             found[name] = "\n".join(line.split(",")[0] for line in path.read_text().splitlines())
         else:
             found[name] = sha256_of(path)
     return found
+
+
+def differences(found: dict[str, str], expected: dict[str, str]) -> list[str]:
+    """Name what is missing, too much or different, with the first characters of what differs."""
+    told = []
+    for name in sorted({*found, *expected}):
+        one, other = found.get(name, "missing"), expected.get(name, "missing")
+        if one != other:
+            at = next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), 0)
+            told.append(f"{name}: {one[max(0, at - 40) : at + 60]!r}, expected {other[max(0, at - 40) : at + 60]!r}")
+    return told
 
 
 def _without_times(value: object) -> object:

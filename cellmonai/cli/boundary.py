@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 from cellmonai.cli.console import print_line
 from cellmonai.core.errors import CellmonaiError, InterruptedRunError, MemoryBudgetError, OutputError
+from cellmonai.core.interrupts import Terminated, stopped
 from cellmonai.core.text import printable
 
 
@@ -22,8 +23,8 @@ class ErrorBoundary(TyperGroup):
         """Read the words typed, during which Typer imports for a tenth of a second."""
         try:
             return super().make_context(*words, **options)
-        except KeyboardInterrupt:
-            return self._fail(_stopped())
+        except KeyboardInterrupt as stop:
+            return self._fail(_stopped(stop))
 
     def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - the context type is internal to Typer
         """Run the command, and translate what it raises."""
@@ -31,8 +32,8 @@ class ErrorBoundary(TyperGroup):
             return super().invoke(ctx)
         except CellmonaiError as error:
             self._fail(error)
-        except KeyboardInterrupt:
-            self._fail(_stopped())
+        except KeyboardInterrupt as stop:
+            self._fail(_stopped(stop))
         except MemoryError:
             self._fail(MemoryBudgetError("memory ran out", cure="lower --memory or use a machine with more"))
         except BrokenPipeError:
@@ -50,8 +51,8 @@ class ErrorBoundary(TyperGroup):
         raise typer.Exit(error.exit_code) from None
 
 
-def _stopped() -> InterruptedRunError:
-    return InterruptedRunError("stopped by Ctrl-C", cure="run the same command again")
+def _stopped(stop: KeyboardInterrupt) -> InterruptedRunError:
+    return stopped(terminated=isinstance(stop, Terminated), cure="run the same command again")
 
 
 def wants_debug() -> bool:

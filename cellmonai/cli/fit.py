@@ -30,12 +30,14 @@ def fit(
     """Train a model on your images, as a recipe describes it."""
     from cellmonai.cli.console import make_reporter, print_json, print_next, print_table, quoted
     from cellmonai.core.devices import require_device_name
+    from cellmonai.core.files import require_possible
     from cellmonai.workflows.recipe import open_recipe
     from cellmonai.workflows.recipe_data import find_selected
 
     reporter = make_reporter(quiet=quiet)
     # what is wrong with the words typed is told at once, before torch has loaded
     require_device_name(device)
+    require_possible(output or Path("runs"))
     find_selected(open_recipe(recipe, overrides or ()))
     reporter.note("loading PyTorch and MONAI …")
     from cellmonai.report.fit import fit_table

@@ -2,15 +2,38 @@
 
 from __future__ import annotations
 
-import sys
+import os
+import signal
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 
 def main() -> None:
-    """Run the command line; Ctrl-C while it is still loading ends it as one sentence too."""
-    try:
-        from cellmonai.cli.app import main as run
+    """Run the command line; Ctrl-C or SIGTERM while it is still loading ends it with one sentence too."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _end_at_once)
+    from cellmonai.cli.app import main as run
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, _raise_terminated)
+    try:
         run()
-    except KeyboardInterrupt:
-        sys.stderr.write("error: stopped by Ctrl-C; run the same command again.\n")
-        sys.exit(130)
+    except KeyboardInterrupt as stop:
+        from cellmonai.core.interrupts import Terminated
+
+        _end_at_once(signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT, None)
+
+
+def _end_at_once(number: int, _: FrameType | None) -> NoReturn:
+    """Say so and end: an exception in the middle of an import may be taken for a fault of what is imported."""
+    what, code = ("SIGTERM", 143) if number == signal.SIGTERM else ("Ctrl-C", 130)
+    os.write(2, f"error: stopped by {what}; run the same command again.\n".encode())
+    os._exit(code)
+
+
+def _raise_terminated(number: int, frame: FrameType | None) -> NoReturn:
+    from cellmonai.core.interrupts import Terminated
+
+    raise Terminated

@@ -10,6 +10,7 @@ CellmonaiError
 ├── MemoryBudgetError    8  the memory budget does not suffice
 ├── PartialFailureError  9  part of the inputs failed; the rest is done and listed
 └── InterruptedRunError  130  stopped by Ctrl-C, at a safe point
+    └── TerminatedRunError  143  stopped by SIGTERM, at a safe point
 """
 
 from __future__ import annotations
@@ -100,3 +101,9 @@ class InterruptedRunError(CellmonaiError):
     """Stopped by Ctrl-C at a safe point."""
 
     exit_code = 130
+
+
+class TerminatedRunError(InterruptedRunError):
+    """Stopped by SIGTERM at a safe point."""
+
+    exit_code = 143

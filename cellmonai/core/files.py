@@ -121,6 +121,42 @@ def require_writable(folder: Path) -> None:
         raise not_writable(folder, error) from error
 
 
+def require_possible(folder: Path) -> None:
+    """Fail at once where a folder can surely not be made or written, and leave nothing behind.
+
+    For a look before work that takes long, as loading a model; `folder_lock` makes the folder when that is done.
+
+    Raises
+    ------
+    OutputError
+        A file or a link that leads nowhere is in the way, or there is no permission.
+    """
+    place = folder
+    try:
+        while not _is_there(place):
+            if place == place.parent:
+                break
+            place = place.parent
+        if not place.is_dir():
+            raise OutputError(
+                "a file, or a link that leads nowhere, is in the way", where=str(place), cure="choose another --output"
+            )
+        probe = place / _temporary_name()
+        probe.touch(exist_ok=False)
+        probe.unlink(missing_ok=True)
+    except OSError as error:
+        raise not_writable(folder, error) from error
+
+
+def _is_there(path: Path) -> bool:
+    """Tell whether something has this name; a name that cannot be looked for is a failure."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
 def remove_orphans(folder: Path, *inside: str) -> None:
     """Remove what killed runs left: files under a temporary name of `atomic_file`, directly in `folder`.
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 
-from cellmonai.core.errors import InterruptedRunError, MemoryBudgetError
+from cellmonai.core.errors import MemoryBudgetError
+from cellmonai.core.interrupts import stopped
 from cellmonai.core.units import readable_seconds
 from cellmonai.data.dataset import Learnt, learnt
 from cellmonai.inference.predictor import Predictor
@@ -98,7 +99,8 @@ def train(
                     run_stretch(trainer, stretch)
         stage.advance(1.0 - course.shown)
     if course.best is None:
-        raise InterruptedRunError("stopped by Ctrl-C before the first validation", cure="nothing was written")
+        after, cure = " before the first validation", "nothing was written"
+        raise stopped(terminated=wish.terminated, after=after, cure=cure)
     rate = course.done * stretches[0].batch_size / course.seconds
     return _finish(recipe, net, course, course.best, validation, rate=rate, reporter=reporter)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cellmonai.core.errors import CellmonaiError, InputError, UsageError
-from cellmonai.core.files import refuse_existing, remove_orphans
+from cellmonai.core.files import refuse_existing, remove_orphans, require_possible
 from cellmonai.core.interrupts import stop_wish
 from cellmonai.core.locks import folder_lock
 from cellmonai.core.progress import Reporter, Silent
@@ -75,6 +75,7 @@ def count(
     """
     settings, reporter = settings or CountSettings(), reporter or Silent()
     record = RunRecord("count", {})
+    require_possible(settings.output)
     _refuse_output_among(inputs, settings.output)
     found = find_masks(inputs, settings, reporter)
     _refuse_output_among([Path(realpath(mask.path)) for mask in found.masks], settings.output)  # links lead there too

@@ -8,7 +8,7 @@ from os.path import realpath
 from typing import TYPE_CHECKING, Any
 
 from cellmonai.core.errors import CellmonaiError, InputError
-from cellmonai.core.files import refuse_existing, sha256_of, write_json
+from cellmonai.core.files import refuse_existing, remove_orphans, require_possible, sha256_of, write_json
 from cellmonai.core.interrupts import stop_wish
 from cellmonai.core.locks import folder_lock
 from cellmonai.core.progress import Silent
@@ -78,7 +78,8 @@ def evaluate(
         sides = decide_sides(predictions, cases, settings, reporter)
         staging = None
         if settings.output is not None:
-            until_written.enter_context(folder_lock(settings.output))
+            if until_written.enter_context(folder_lock(settings.output)):
+                remove_orphans(settings.output)
             what = {"command": "evaluate", "inputs": [str(predictions), str(truth)], **settings.as_json()}
             refuse = partial(_refuse_outputs, settings)
             staging, _ = until_written.enter_context(staged(settings.output, what, refuse=refuse))
@@ -107,6 +108,7 @@ def _refuse_inputs(predictions: Path, truth: Path, settings: EvaluateSettings) -
     """Refuse before any work an output folder that is read too, and what would be replaced."""
     if settings.output is None:
         return
+    require_possible(settings.output)
     folders = {realpath(path if is_folder(path) else path.parent) for path in (predictions, truth)}
     if realpath(settings.output) in folders:
         raise InputError(

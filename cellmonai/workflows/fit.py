@@ -10,9 +10,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cellmonai.core.errors import InterruptedRunError
-from cellmonai.core.files import refuse_existing, sha256_of, write_text
-from cellmonai.core.interrupts import stop_wish
+from cellmonai.core.files import refuse_existing, remove_orphans, sha256_of, write_text
+from cellmonai.core.interrupts import StopWish, stop_wish, stopped
 from cellmonai.core.locks import folder_lock
 from cellmonai.core.progress import Reporter, Silent
 from cellmonai.core.record import RunRecord, versions
@@ -103,7 +102,9 @@ def fit(
     split = split_selected(loaded, selected.pairs)
     _note_split(split, loaded.recipe.data, reporter)
     what = {"command": "fit", "recipe": loaded.digest, "device": chosen.name}
-    with folder_lock(run), stop_wish() as wish, staged(run, what, refuse=refuse) as (staging, facts):
+    with folder_lock(run) as is_held, stop_wish() as wish, staged(run, what, refuse=refuse) as (staging, facts):
+        if is_held:
+            remove_orphans(run)
         if facts is not None:  # killed as it ended: everything was written, and only got its names
             staging.place(_OUTPUTS, facts=facts)
             return _result(run, facts)
@@ -142,7 +143,9 @@ def fit(
         example = (split.test or split.validation)[0]
         card = _card(loaded, loader, trained, [*train_samples, *validation_samples])
         record.facts = _facts(loaded, trained, split, chosen.name)
-        return _write(staging, loaded.recipe, card, trained, record, example=example.image, reporter=reporter)
+        return _write(
+            staging, loaded.recipe, card, trained, record, example=example.image, wish=wish, reporter=reporter
+        )
 
 
 _OUTPUTS = ("recipe.toml", "history.csv", "curves.png", "model.safetensors", "run.json")
@@ -246,6 +249,7 @@ def _write(
     record: RunRecord,
     *,
     example: Path,
+    wish: StopWish,
     reporter: Reporter,
 ) -> FitResult:
     """Write everything, then give it its names; the record comes last and makes the run a finished one."""
@@ -280,7 +284,12 @@ def _write(
         "calibration": None,
         "images_per_second": round(trained.crops_per_second, 3),
     }
-    facts = {"document": document, "example": str(example), "stopped_by": trained.stopped_by}
+    facts = {
+        "document": document,
+        "example": str(example),
+        "stopped_by": trained.stopped_by,
+        "terminated": wish.terminated,
+    }
     staging.place(_OUTPUTS, facts=facts)
     return _result(run, facts)
 
@@ -297,7 +306,7 @@ def _result(run: Path, facts: Mapping[str, Any]) -> FitResult:
     best_epoch = int(document["best"]["epoch"])
     if facts["stopped_by"] == "interrupt":
         cure = f"the best epoch so far, {best_epoch}, is kept in {model}"
-        raise InterruptedRunError("stopped by Ctrl-C", cure=cure)
+        raise stopped(terminated=bool(facts["terminated"]), cure=cure)
     return FitResult(
         run=run,
         model=model,

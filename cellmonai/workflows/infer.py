@@ -9,7 +9,7 @@ from traceback import clear_frames
 from typing import TYPE_CHECKING
 
 from cellmonai.core.errors import OutputError
-from cellmonai.core.files import remove_orphans
+from cellmonai.core.files import remove_orphans, require_possible
 from cellmonai.core.interrupts import stop_wish
 from cellmonai.core.memory import peak_memory_bytes
 from cellmonai.core.progress import Reporter, Silent
@@ -78,6 +78,7 @@ def infer(
     """
     settings, reporter = settings or InferSettings(), reporter or Silent()
     record = RunRecord("infer", settings.as_json())
+    require_possible(settings.output)
     found = find_images(images, recursive=settings.recursive, avoid=is_of_results(settings.output))
     paths = found.images
     refuse_output_among(paths, settings.output)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from typer.testing import CliRunner
+from waiting import wait_for_line
 
 from cellmonai.cli.app import app
 from cellmonai.cli.demo import next_commands
@@ -137,9 +138,7 @@ def test_ctrl_c_ends_with_130_and_one_sentence(tmp_path: Path) -> None:
         text=True,
         env={**os.environ, "NO_COLOR": "1", "OMP_NUM_THREADS": "1"},
     )
-    assert process.stderr is not None
-    while "painting" not in process.stderr.readline():
-        assert process.poll() is None
+    wait_for_line(process, process.stderr, "painting")
     process.send_signal(signal.SIGINT)
     output, errors = process.communicate(timeout=60)
     assert process.returncode == 130

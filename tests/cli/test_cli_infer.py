@@ -14,6 +14,7 @@ import pytest
 import tifffile
 from random_networks import write_random_model
 from typer.testing import CliRunner
+from waiting import wait_for_line
 
 from cellmonai.cli.app import app
 
@@ -193,9 +194,7 @@ def test_ctrl_c_ends_with_130_and_one_sentence() -> None:
     write_noise(Path("big.tif"), side=3000)
     words = [sys.executable, "-m", "cellmonai", "infer", "big.tif", "--window", "128"]
     process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert process.stderr is not None
-    while "finding cells" not in process.stderr.readline():
-        assert process.poll() is None
+    wait_for_line(process, process.stderr, "finding cells")
     process.send_signal(signal.SIGINT)
     output, errors = process.communicate(timeout=60)
     assert (process.returncode, output) == (130, "")

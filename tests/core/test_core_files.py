@@ -132,7 +132,7 @@ def test_a_lock_keeps_others_out_and_dies_with_its_process(tmp_path: Path) -> No
     with pytest.raises(LockedError, match="another run is writing here"), folder_lock(tmp_path / "out"):
         pass
     process.kill()
-    process.join()
+    process.join(60)
     with folder_lock(tmp_path / "out"):
         pass
 

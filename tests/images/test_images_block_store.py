@@ -28,6 +28,7 @@ from plane_writer import (
     write_rest,
 )
 from tifffile import TiffFile
+from waiting import wait_for_end
 
 from cellmonai.core.errors import LockedError, OutputError
 from cellmonai.core.locks import folder_lock
@@ -399,8 +400,7 @@ def test_a_full_disk_is_one_sentence_and_the_same_command_continues(
 ) -> None:
     told = tmp_path_factory.mktemp("told") / "sentence"
     process = start(tell_failure, told, _with_files_of, limit, half)
-    process.join()
-    assert process.exitcode == 5
+    assert wait_for_end(process) == 5
     (line,) = told.read_text().splitlines()
     assert line.startswith(str(work_folder(half)))
     assert line.endswith("cannot be written (File too large); make room or allow writing, then run the same command "
@@ -427,9 +427,9 @@ def test_a_folder_without_permission_is_one_sentence(tmp_path: Path) -> None:
         output = Path(made)
         output.chmod(stat.S_IRUSR | stat.S_IXUSR | stat.S_IROTH | stat.S_IXOTH)
         process = start(tell_failure, tmp_path / "told", _as_nobody, output)
-        process.join()
+        code = wait_for_end(process)
         output.chmod(stat.S_IRWXU)
-        assert process.exitcode == 5
+        assert code == 5
         (line,) = (tmp_path / "told").read_text().splitlines()
         assert "cannot be written (Permission denied)" in line
         assert list(output.iterdir()) == []
@@ -453,7 +453,7 @@ def test_a_second_writer_is_refused_while_the_first_one_lives(tmp_path: Path) ->
         write_rest(tmp_path, SHAPE)
     assert caught.value.exit_code == 6
     process.kill()
-    process.join()
+    wait_for_end(process)
     write_rest(tmp_path, SHAPE)
     assert set(digests_of(tmp_path)) == {"x_mask.tif", "x_maps.zarr"}
 
@@ -472,8 +472,7 @@ def test_memory_does_not_grow_with_the_plane(tmp_path: Path) -> None:
     peaks_mib = []
     for side in (5_120, 20_480):
         process = start(_write_and_weigh, tmp_path / str(side), side)
-        process.join()
-        assert process.exitcode == 0
+        assert wait_for_end(process, longest_s=3600) == 0
         peaks_mib.append(int((tmp_path / str(side) / "peak").read_text()) / 1024)
     assert peaks_mib[1] - peaks_mib[0] < 24, peaks_mib  # rows of the mask, 256 at a time, are four times as wide
     with TiffFile(tmp_path / "20480" / "x_mask.tif") as tif:

@@ -6,7 +6,6 @@ import csv
 import json
 import os
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -81,11 +80,9 @@ def test_a_file_opens_as_listed_or_is_refused_for_a_reason(name: str, data_folde
     row = next(row for row in _rows(data_folder) if row["file"] == name)
     path = data_folder / "formats" / name
     reason = {**REFUSED, **BROKEN}.get(name) or (_KIND if not row["width"] else None)
-    begun = time.perf_counter()
     if reason is not None:
         with pytest.raises(InputError, match=reason), open_image(path) as source:
             source.read()
-        assert time.perf_counter() - begun < 60
         return
     with open_image(path) as source:
         stored = (int(row["height"]), int(row["width"]))

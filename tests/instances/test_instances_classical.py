@@ -245,7 +245,7 @@ def naive_mean_shift(values: NDArray[np.float64], bandwidth: float) -> NDArray[n
     peaks = []
     for value in values:
         here = value
-        while True:
+        for _ in range(10_000):  # each step gets smaller
             mean = values[np.abs(values - here) <= bandwidth].mean()
             if abs(mean - here) < 1e-9:
                 break

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -137,15 +136,14 @@ def test_the_numbers_of_the_labels_do_not_matter(kind: str, numbers: tuple[int, 
     assert np.array_equal(make_target(renumbered, kind), make_target(TOUCHING, kind))
 
 
-def test_seventy_thousand_cells_take_seconds() -> None:
+@pytest.mark.timeout(60)
+def test_seventy_thousand_cells_take_less_than_a_minute() -> None:
     side = 265
     labels = np.zeros((side * 4, side * 4), np.int32)
     grid = labels.reshape(side, 4, side, 4)
     grid[:, 1:, :, 1:] = np.arange(1, side**2 + 1).reshape(side, 1, side, 1)
     labels = np.pad(labels, (0, 1))
-    start = time.perf_counter()
     distance, centre = (make_target(labels, kind)[1] for kind in KINDS[2:])
-    assert time.perf_counter() - start < 60
     assert (distance == 1).sum() == (centre == 1).sum() == side**2 == 70_225
 
 

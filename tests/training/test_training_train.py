@@ -169,7 +169,7 @@ def test_a_killed_loader_process_is_told_with_the_cure() -> None:
         def asked(self) -> bool:
             for child in multiprocessing.active_children():
                 child.kill()
-                child.join()
+                child.join(60)
             return False
 
         @asked.setter

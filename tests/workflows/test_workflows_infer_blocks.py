@@ -7,7 +7,6 @@ import random
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import pytest
 import tifffile
 from noise_slides import digests_in, write_slide
 from random_networks import write_random_model
+from waiting import LONGEST_S
 
 from cellmonai.core.errors import InputError, OutputError, UsageError
 from cellmonai.images.maps import read_maps
@@ -113,10 +113,10 @@ needs_kill = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is
 @needs_kill
 def test_a_run_killed_between_its_files_ends_with_the_same_bytes(model: Path) -> None:
     image = write_slide("slide.tif", 1600, 2100)
-    assert _start(image, model, "whole").wait() == 0
+    assert _start(image, model, "whole").wait(LONGEST_S) == 0
     for number in (40, 60, 55):
         assert _killed_at(number, image, model, "killed") == -signal.SIGKILL
-    assert _start(image, model, "killed").wait() == 0
+    assert _start(image, model, "killed").wait(LONGEST_S) == 0
     assert digests_in("killed") == digests_in("whole")
     record, whole = (json.loads(Path(folder, "run.json").read_text())["images"][0] for folder in ("killed", "whole"))
     assert record["windows"] == whole["windows"]
@@ -126,26 +126,15 @@ def test_a_run_killed_between_its_files_ends_with_the_same_bytes(model: Path) ->
 
 @pytest.mark.long
 @needs_kill
-def test_fifty_kills_of_a_slide_of_64_blocks_at_random_instants_lose_nothing(model: Path) -> None:
+def test_fifty_kills_of_a_slide_of_64_blocks_at_random_accesses_lose_nothing(model: Path) -> None:
     image = write_slide("slide.tif", 4096, 4096)
-    assert _start(image, model, "whole").wait() == 0  # converts the model
-    began = time.monotonic()
-    assert _start(image, model, "in peace").wait() == 0
-    seconds, generator, killed, slides = time.monotonic() - began, random.Random(50), 0, 0
-    while killed < 50:
-        slides += 1
-        while True:
-            process = _start(image, model, f"killed{slides}", stderr=subprocess.PIPE)
-            try:
-                _, errors = process.communicate(timeout=generator.uniform(1.0, seconds) if killed < 50 else None)
-            except subprocess.TimeoutExpired:
-                process.send_signal(signal.SIGKILL)
-                _, errors = process.communicate()
-            if process.returncode != -signal.SIGKILL:  # it ended, now or before the last kill
-                assert process.returncode == 0 or b"the output exists already" in errors, errors
-                break
-            killed += 1
-        assert digests_in(f"killed{slides}") == digests_in("whole")
+    assert _start(image, model, "whole").wait(LONGEST_S) == 0
+    generator = random.Random(50)
+    for slide in range(25):
+        for _ in range(2):
+            assert _killed_at(generator.randrange(100), image, model, f"killed{slide}") == -signal.SIGKILL
+        assert _start(image, model, f"killed{slide}").wait(LONGEST_S) == 0
+        assert digests_in(f"killed{slide}") == digests_in("whole")
 
 
 def _interrupted(image: Path, model: Path, output: str) -> None:

@@ -6,7 +6,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from noise_slides import digests_in, write_slide
 from random_networks import write_random_model
+from waiting import wait_until
 
 from cellmonai.core.errors import UsageError
 from cellmonai.core.files import sha256_of
@@ -55,6 +55,10 @@ def _done(process: subprocess.Popen[str], code: int = 0) -> str:
     return errors
 
 
+def _has_begun() -> bool:
+    return any(Path("shared").glob(".slide.work/*/*/*"))
+
+
 def _workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
     children = psutil.Process(process.pid).children(recursive=True)
     return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
@@ -64,8 +68,8 @@ def test_two_workers_of_which_one_dies_give_the_bytes_of_a_run_alone(model: Path
     image = write_slide("slide.tif", 2600, 2600)
     _done(_start([image], model, "alone"))
     process = _start([image], model, "shared", "--workers", "2")
-    while not Path("shared/.slide.work").exists() and process.poll() is None:
-        time.sleep(0.01)
+    work = Path("shared/.slide.work")
+    wait_until(lambda: work.exists() or process.poll() is not None, "the slide is begun")
     workers = _workers_of(process)
     assert len(workers) == 2
     workers[0].kill()
@@ -93,13 +97,12 @@ OpenVinoEngine.run = until
 def _scheduler() -> Iterator[Path]:
     process = _dask("dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", "scheduler.json")
     try:
-        while not Path("scheduler.json").exists():
-            assert process.poll() is None
-            time.sleep(0.05)
+        wait_until(lambda: Path("scheduler.json").exists() or process.poll() is not None, "the scheduler is there")
+        assert process.poll() is None
         yield Path("scheduler.json")
     finally:
         process.terminate()
-        process.wait()
+        process.wait(60)
 
 
 def _address(file: Path) -> str:
@@ -130,7 +133,7 @@ def test_the_workers_of_a_scheduler_may_all_die_and_others_come(model: Path) -> 
             _done(process)
         finally:
             other.terminate()
-            other.wait()
+            other.wait(60)
     assert digests_in("shared") == digests_in("alone")
 
 
@@ -138,11 +141,10 @@ def test_a_run_whose_own_process_is_killed_goes_on_without_workers(model: Path) 
     image = write_slide("slide.tif", 2600, 2600)
     _done(_start([image], model, "alone"))
     process = _start([image], model, "shared", "--workers", "2")
-    while not list(Path("shared").glob(".slide.work/*/*/*")) and process.poll() is None:
-        time.sleep(0.01)
+    wait_until(lambda: _has_begun() or process.poll() is not None, "the first block is written")
     workers = _workers_of(process)
     process.kill()
-    process.communicate()
+    process.communicate(timeout=60)
     psutil.wait_procs(workers, timeout=30)
     assert not [worker for worker in workers if worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE]
     _done(_start([image], model, "shared"))
@@ -208,7 +210,7 @@ def test_a_worker_without_cellmonai_is_named_with_the_cure(model: Path) -> None:
             assert "has no cellmonai, and this is" in _done(process, code=2)
         finally:
             without.terminate()
-            without.wait()
+            without.wait(60)
 
 
 def test_a_scheduler_that_goes_away_ends_the_run_which_then_goes_on_without_it(model: Path) -> None:
@@ -216,10 +218,9 @@ def test_a_scheduler_that_goes_away_ends_the_run_which_then_goes_on_without_it(m
     with _scheduler() as file:
         mate = _dask_worker()
         process = _start([image], model, "shared", "--scheduler", _address(file))
-        while not list(Path("shared").glob(".slide.work/*/*/*")) and process.poll() is None:
-            time.sleep(0.01)
+        wait_until(lambda: _has_begun() or process.poll() is not None, "the first block is written")
     mate.kill()
-    mate.wait()
+    mate.wait(60)
     assert "the scheduler of the workers is gone" in _done(process, code=8)
     _done(_start([image], model, "shared"))
     _done(_start([image], model, "alone"))

@@ -12,7 +12,7 @@ import json
 import math
 import time
 from contextlib import suppress
-from dataclasses import asdict, fields
+from dataclasses import fields
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -159,7 +159,7 @@ class KeptPlanes:
             "inputs": dict(counted.inputs),
             "files": {name: (self._folder / name).stat().st_size for name in counted.count.outputs},
             "cells": _write_arrays(self._cells_path(job), {**counted.cells, **pictures}),
-            "count": asdict(counted.count),
+            "count": _count_as_json(counted.count),
             "foreground_px": counted.foreground_px,
             "interval": _interval_as_json(counted.interval),
             "said": said.as_json(),
@@ -237,10 +237,19 @@ def _digest_of(value: object) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
 
 
+_MAPPINGS = ("removed", "flags", "at_border_rule", "attributes")
+"""Of `ImageCount`; written as pairs, since a journal sorts names, and tables have columns in the order of these."""
+
+
+def _count_as_json(count: ImageCount) -> dict[str, Any]:
+    facts = {one.name: getattr(count, one.name) for one in fields(count)}
+    return facts | {name: list(facts[name].items()) for name in _MAPPINGS}
+
+
 def _count_of(facts: Mapping[str, Any]) -> ImageCount:
-    pairs = ("interval", "interval_conservative", "outputs")
-    given: dict[str, Any] = {name: _tuple(value) if name in pairs else value for name, value in facts.items()}
-    return ImageCount(**given)
+    tuples = ("interval", "interval_conservative", "outputs")
+    given: dict[str, Any] = {name: _tuple(value) if name in tuples else value for name, value in facts.items()}
+    return ImageCount(**given | {name: dict(given[name]) for name in _MAPPINGS})
 
 
 def _interval_as_json(interval: CountInterval) -> dict[str, Any]:

@@ -221,7 +221,7 @@ def connected(*, workers: int | None, scheduler: str | None, reporter: Reporter)
     try:
         import cryptography  # noqa: F401 - what the workers of this machine tell each other is encrypted with
         from dask import config
-        from distributed import Client, LocalCluster
+        from distributed import Client
     except ImportError as error:
         raise UsageError(
             "needs Dask",
@@ -245,18 +245,8 @@ def connected(*, workers: int | None, scheduler: str | None, reporter: Reporter)
         return
     assert workers is not None
     threads = usable_cores()  # not a share of them: the last bits of results depend on the number of threads
-    with (
-        LocalCluster(
-            n_workers=workers,
-            threads_per_worker=BLOCKS_PER_WORKER,
-            processes=True,
-            host="127.0.0.1",
-            dashboard_address=None,
-            memory_limit=0,  # --memory bounds what each takes; Dask would end workers that free memory late
-            silence_logs=logging.CRITICAL,
-            security=True,  # else every user of this machine could have the workers run what they like
-        ) as local,
-        Client(local) as client,
-    ):
+    from cellmonai.workflows.inferring.local_cluster import local_cluster
+
+    with local_cluster(workers, threads_per_worker=BLOCKS_PER_WORKER) as local, Client(local) as client:
         reporter.note(f"{amount(workers, 'worker')} on this machine")
         yield client, threads
