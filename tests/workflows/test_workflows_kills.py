@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import tifffile
-from kill_points import run, walk
+from kill_points import contents_of, run, walk
 from painting import Disc, paint
 
 from cellmonai.core.staging import NAME, is_half_placed
