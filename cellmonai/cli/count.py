@@ -72,6 +72,13 @@ def count(
     kind: Annotated[
         KindChoice, typer.Option(help="Read the inputs as binary masks or as label images.")
     ] = KindChoice.auto,
+    per_plane: Annotated[
+        bool,
+        typer.Option(
+            "--per-plane",
+            help="Count each plane of a label stack by itself, not once a cell whose id runs through several.",
+        ),
+    ] = False,
     split: Annotated[
         SplitChoice | None,
         typer.Option(
@@ -200,6 +207,7 @@ def count(
         output=output,
         images=images,
         kind=kind.value,
+        per_plane=per_plane,
         split=split.value if split else None,
         threshold=threshold,
         opening=opening,

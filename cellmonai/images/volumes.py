@@ -49,6 +49,4 @@ def plane_stacks(names: Sequence[str]) -> tuple[PlaneStack, ...]:
         rest = [part for part in name if not part.startswith(axis)]
         if len(rest) < len(name):
             members.setdefault("_".join(rest), []).append(index)
-    return tuple(
-        PlaneStack(name, tuple(planes), axis == _DEPTH) for name, planes in members.items() if len(planes) > 1
-    )
+    return tuple(PlaneStack(name, tuple(planes), axis == _DEPTH) for name, planes in members.items() if len(planes) > 1)

@@ -28,6 +28,7 @@ from cellmonai.workflows.counting.plan import CountPlan
 from cellmonai.workflows.counting.result import CountResult
 from cellmonai.workflows.counting.settings import CountSettings
 from cellmonai.workflows.counting.survey import STOPPED, survey
+from cellmonai.workflows.counting.volumes import with_volumes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,6 +84,7 @@ def count(
         )
         if not plan.planes:
             raise nothing_worked(seen.failures, found.failed, reporter)
+        plan = with_volumes(plan, reporter)
         _refuse_outputs(plan)
         with folder_lock(settings.output) as is_held:
             if is_held:
@@ -100,6 +102,8 @@ def count(
                 from_model=any(mask.made_by for mask in found.masks),
                 split_along=plan.split_along,
             )
+            if any(job.plane for job in seen.jobs):
+                parameters["stacks"] = "label volumes, each id once" if plan.volumes else "plane by plane"
             failures = found.failed | {name: error.what for name, error in done.failures.items()}
             return write_results(inputs, done, failures, parameters, plan, record, reporter)
 
@@ -150,5 +154,11 @@ def _refuse_outputs(plan: CountPlan) -> None:
     if settings.audit is not None:
         from cellmonai.workflows.auditing.draw import refuse_audit_in_the_way
 
+        if plan.volumes:
+            raise UsageError(
+                "an audit is counted by hand in planes, and cells of volumes are counted over all planes",
+                where="--audit",
+                cure="add --per-plane",
+            )
         refuse_impossible_audit([job.shape for job, _ in plan.planes], settings)
         refuse_audit_in_the_way(settings.output / AUDIT_FOLDER, overwrite=settings.overwrite)

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from cellmonai.core.progress import Reporter
     from cellmonai.images.image_rows import ImageRows
     from cellmonai.images.rows import Rows
-    from cellmonai.instances.find import FoundRows
     from cellmonai.measure.objects import ObjectTable
     from cellmonai.report.counts import ImageCount
     from cellmonai.workflows.counting.settings import CountSettings
@@ -36,14 +35,15 @@ def output_names(job: PlaneJob, settings: CountSettings) -> tuple[str, ...]:
 
 def write_files(
     job: PlaneJob,
-    found: FoundRows,
+    labels: Rows,
+    count: int,
     table: ObjectTable,
     flags: Mapping[str, NDArray[np.bool_]],
     image: ImageRows | None,
     settings: CountSettings,
     reporter: Reporter,
 ) -> None:
-    """Write them all.
+    """Write them all; `count` is the greatest label that there may be.
 
     Raises
     ------
@@ -54,17 +54,17 @@ def write_files(
     for name in output_names(job, settings):
         path = folder / name
         if name.endswith("_labels.tif"):
-            write_labels(path, found.labels, count=found.count, pixel_size_um=job.pixel_size_um, overwrite=overwrite)
+            write_labels(path, labels, count=count, pixel_size_um=job.pixel_size_um, overwrite=overwrite)
         elif name.endswith("_overlay.png") and image is not None:
-            _write_overlay(name, image, found.labels, settings, reporter)
+            _write_overlay(name, image, labels, settings, reporter)
         elif name.endswith(".geojson"):
             from cellmonai.report.exports.geojson import write_geojson
 
-            write_geojson(path, found.labels, table, flags=flags, name=job.stem, overwrite=overwrite)
+            write_geojson(path, labels, table, flags=flags, name=job.stem, overwrite=overwrite)
         elif name.endswith("_rois.zip"):
             from cellmonai.report.exports.rois import write_rois
 
-            write_rois(path, found.labels, table, overwrite=overwrite)
+            write_rois(path, labels, table, overwrite=overwrite)
 
 
 def report_picture(

@@ -41,12 +41,14 @@ class OpenMask:
     rows : of each plane
     shape : of every plane, (Y, X)
     pixel_size_um : (y, x), None where the file does not say
+    z_step_um : from one depth to the next, None where the file does not say
     """
 
     planes: tuple[str, ...]
     rows: tuple[Rows, ...]
     shape: tuple[int, int]
     pixel_size_um: PixelSize | None
+    z_step_um: float | None = None
 
 
 class _StoppableRows:
@@ -156,4 +158,4 @@ class MaskReader:
 
 
 def _mask_of(source: ImageSource, rows: tuple[Rows, ...]) -> OpenMask:
-    return OpenMask(source.planes, rows, (source.shape[1], source.shape[2]), source.pixel_size_um)
+    return OpenMask(source.planes, rows, (source.shape[1], source.shape[2]), source.pixel_size_um, source.z_step_um)

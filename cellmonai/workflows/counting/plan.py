@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from cellmonai.workflows.counting.masks import MaskReader
     from cellmonai.workflows.counting.settings import CountSettings
     from cellmonai.workflows.counting.survey import Kind, PlaneJob
+    from cellmonai.workflows.counting.volumes import VolumeJob
     from cellmonai.workflows.grouping.plan import GroupPlan
     from cellmonai.workflows.inferring.record import RecordedModel
 
@@ -31,6 +32,7 @@ class CountPlan:
     kind : how all masks are read
     calibrations : of the models behind the masks; None stands for masks that no model is known of
     groups : what is known of each image, None where no groups were asked for
+    volumes : label volumes among the planes, each of which is counted as one
     landscape : the predicted map that cells are split along; None for the distance transform, or where none is used
     """
 
@@ -42,6 +44,7 @@ class CountPlan:
     calibrations: Mapping[RecordedModel | None, KnownCalibration]
     groups: GroupPlan | None = None
     landscape: MapLandscape | None = None
+    volumes: tuple[VolumeJob, ...] = ()
 
     @property
     def instead(self) -> str:

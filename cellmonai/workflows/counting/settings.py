@@ -40,6 +40,7 @@ class CountSettings:
     output : folder of the results
     images : folder with the images of the masks, for pictures and intensities
     kind : read inputs as binary masks or label images; `auto` decides once for all of them
+    per_plane : count each plane of a label stack by itself, also where ids run through its planes
     threshold : cut the probability maps that `infer` left again, in [0, 1]
     split, opening, closing, fill_holes, border : as in `InstanceSettings`
     min_distance : least distance of two markers as typed, `7px` or `3um`; for `split` markers only
@@ -67,6 +68,7 @@ class CountSettings:
     output: Path = Path("counts")
     images: Path | None = None
     kind: Literal["auto", "binary", "labels"] = "auto"
+    per_plane: bool = False
     threshold: float | None = None
     split: Split | None = None
     opening: int | None = None

@@ -44,6 +44,7 @@ class PlaneJob:
     dtype : of its values
     values : which values it holds
     rank : which one it is of all planes, from 0
+    z_step_um : from one depth to the next, None where neither the mask nor its image says
     image_plane, channels : the plane of the image and the names of its channels; None and () where no image is known
     """
 
@@ -58,6 +59,7 @@ class PlaneJob:
     image_plane: int | None
     channels: tuple[str, ...] = ()
     rank: int = 0
+    z_step_um: float | None = None
 
     @property
     def pixels(self) -> int:
@@ -85,6 +87,7 @@ class _Image:
     planes: Sequence[int | None]
     channels: tuple[str, ...] = ()
     pixel_size_um: PixelSize | None = None
+    z_step_um: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +156,7 @@ def _jobs(mask: MaskInput, opened: OpenMask, said: Heard, pixel_size_um: PixelSi
                 pixel_size_um=pixel_size_um or opened.pixel_size_um or mask.pixel_size_um or image.pixel_size_um,
                 image_plane=image.planes[index],
                 channels=image.channels,
+                z_step_um=opened.z_step_um or image.z_step_um,
             )
         )
     return jobs
@@ -165,7 +169,7 @@ def _image_of(mask: MaskInput, opened: OpenMask, said: Heard) -> _Image:
     try:
         with open_image(mask.image) as image:
             planes = _matching_planes(mask, opened, image.shape[1:], image.planes)
-            return _Image(planes, image.channels, image.pixel_size_um)
+            return _Image(planes, image.channels, image.pixel_size_um, image.z_step_um)
     except READ_FAILURES as error:
         if mask.image_is_given:
             raise

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from cellmonai.core.progress import Reporter
     from cellmonai.instances.find import FoundRows
+    from cellmonai.instances.volume import FoundVolume
     from cellmonai.workflows.counting.settings import CountSettings
     from cellmonai.workflows.counting.survey import Kind, PlaneJob
 
@@ -61,7 +62,7 @@ def warn_of_foreground(job: PlaneJob, foreground_px: int, reporter: Reporter) ->
         reporter.warn("mostly_foreground", f"{share:.0f} % is foreground; is the mask inverted?", job.mask.name)
 
 
-def check_labels(job: PlaneJob, found: FoundRows, settings: CountSettings, reporter: Reporter) -> None:
+def check_labels(job: PlaneJob, found: FoundRows | FoundVolume, settings: CountSettings, reporter: Reporter) -> None:
     """Refuse a photograph taken for a label image; warn of labels lost on saving or in pieces, and of masks among them.
 
     Raises
@@ -72,7 +73,7 @@ def check_labels(job: PlaneJob, found: FoundRows, settings: CountSettings, repor
     extra = found.notes.get("extra_pieces", 0)
     labels = found.count + sum(found.removed.values())
     has_one_value = job.values.low == 0 and not job.values.is_label_like
-    if settings.kind == "auto" and not has_one_value and _is_picture(job, labels, extra):
+    if settings.kind == "auto" and not has_one_value and is_picture(job, labels, extra):
         raise InputError(
             f"looks like a picture, not like a label image: {labels:,} values lie in {labels + extra:,} pieces",
             where=str(job.mask.path),
@@ -125,7 +126,11 @@ def warn_of_pieces(name: str, notes: Mapping[str, int], reporter: Reporter) -> N
 
 def is_mask_among_labels(job: PlaneJob, found: FoundRows) -> bool:
     """Tell whether a file read as a label image is a mask: its one label lies in more pieces than a cell does."""
-    extra = found.notes.get("extra_pieces", 0)
+    return is_mask(job, found.notes.get("extra_pieces", 0))
+
+
+def is_mask(job: PlaneJob, extra: int) -> bool:
+    """Tell whether a plane with so many pieces more than labels is a binary mask."""
     has_one_value = job.values.low == 0 and not job.values.is_label_like
     return has_one_value and extra > (0 if job.values.high in _FOREGROUND_OF_MASKS else _MOST_EXTRA_PIECES)
 
@@ -141,7 +146,8 @@ def warn_of_cover(job: PlaneJob, areas_px: NDArray[np.int64], reporter: Reporter
         )
 
 
-def _is_picture(job: PlaneJob, labels: int, extra: int) -> bool:
+def is_picture(job: PlaneJob, labels: int, extra: int) -> bool:
+    """Tell whether a plane of so many labels, in so many pieces more, is a picture and no label image."""
     pieces = labels + extra
     share, mean_px = job.values.foreground_px / job.values.pixels, job.values.foreground_px / max(pieces, 1)
     is_noise = any(share > least and mean_px <= most for least, most in _NOISE)
