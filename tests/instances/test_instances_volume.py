@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -56,7 +57,7 @@ def test_numbers_are_those_of_first_voxels_and_alike_on_all_planes(volume: NDArr
 @given(volume=arrays(np.uint8, array_shapes(min_dims=3, max_dims=3, max_side=8), elements=st.integers(0, 5)))
 def test_ids_that_lie_over_themselves_are_found(volume: NDArray[np.uint8]) -> None:
     tally, _ = tallied(volume)
-    pairs = list(zip(volume[:-1], volume[1:], strict=True))
+    pairs = list(pairwise(volume))
     shared = [np.setdiff1d(np.intersect1d(above, below), [0]) for above, below in pairs]
     assert tally.shared == sum(ids.size for ids in shared)
     assert tally.through == sum(

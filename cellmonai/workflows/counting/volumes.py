@@ -14,6 +14,7 @@ from cellmonai.workflows.counting.suspicions import is_mask, is_picture
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from cellmonai.core.progress import Reporter
     from cellmonai.images.volumes import PlaneStack
@@ -49,7 +50,12 @@ class VolumeJob:
 def with_volumes(plan: CountPlan, reporter: Reporter) -> CountPlan:
     """Look at every stack of planes, say how it is counted, and give the plan with the volumes among them."""
     volumes: list[VolumeJob] = []
-    for _, group in groupby((job for job, _ in plan.planes), key=lambda job: job.mask.image or job.mask.path):
+
+    def file_of(job: PlaneJob) -> Path:
+        """Give the file whose planes lie over each other: `infer` writes a mask for every plane of an image."""
+        return job.mask.image or job.mask.path if plan.kind == "binary" else job.mask.path
+
+    for _, group in groupby((job for job, _ in plan.planes), key=file_of):
         jobs = list(group)
         stacks = plane_stacks([job.plane for job in jobs])
         if not stacks:
