@@ -16,7 +16,7 @@ from cellmonai.workflows.counting.calibration import calibrations_of, tell_inter
 from cellmonai.workflows.counting.empty import warn_without_cells
 from cellmonai.workflows.counting.every_plane import count_all
 from cellmonai.workflows.counting.failures import nothing_worked, warn_of_failures
-from cellmonai.workflows.counting.files import output_names
+from cellmonai.workflows.counting.files import planned_outputs
 from cellmonai.workflows.counting.groups import groups_of
 from cellmonai.workflows.counting.inputs import find_masks
 from cellmonai.workflows.counting.landscape import landscape_of
@@ -149,8 +149,8 @@ def _refuse_output_among(inputs: Sequence[Path], output: Path) -> None:
 def _refuse_outputs(plan: CountPlan) -> None:
     """Refuse before any work what would be replaced at its end."""
     settings = plan.settings
-    names = [name for job, _ in plan.planes for name in output_names(job, settings)]
-    refuse_existing((settings.output / name for name in (*settings.tables, *names)), overwrite=settings.overwrite)
+    names = (*settings.tables, *planned_outputs(plan))
+    refuse_existing((settings.output / name for name in names), overwrite=settings.overwrite)
     if settings.audit is not None:
         from cellmonai.workflows.auditing.draw import refuse_audit_in_the_way
 

@@ -76,6 +76,10 @@ def evaluate(
             until_written.enter_context(folder_lock(settings.output))
         images, failures = _evaluate_all(cases, sides, settings.centres, record, reporter)
         _tell_removed(images, reporter)
+        if any(image.plane for image in images):
+            reporter.note(
+                "the planes of stacks are compared one by one, so a cell on several planes is compared on each"
+            )
         summary = _summary(ScoreTable.of([image.scores for image in images]), settings, reporter)
         result = EvaluateResult(
             inputs=(str(predictions), str(truth)),

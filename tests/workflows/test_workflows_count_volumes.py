@@ -11,11 +11,13 @@ import pytest
 import tifffile
 from painting import Disc, paint
 
-from cellmonai.core.errors import InputError, UsageError
+from cellmonai.core.errors import InputError, OutputError, UsageError
 from cellmonai.core.progress import Silent
 from cellmonai.images.open import open_image
 from cellmonai.workflows.count import CountResult, count
 from cellmonai.workflows.counting.settings import CountSettings
+from cellmonai.workflows.evaluate import evaluate
+from cellmonai.workflows.evaluating.result import EvaluateSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -191,14 +193,56 @@ def test_labels_are_one_number_on_all_planes(masks: Path) -> None:
     in_imagej(masks / "a.tif", volume())
     result = run(masks.parent, save=("geojson", "rois"), min_area="50px")
     assert (result.total, result.images[0].removed["min_area"]) == (3, 1)
+    assert set(result.images[0].outputs) == {
+        "a_labels.tif",
+        *(f"a_z{z}{ending}" for z in range(5) for ending in (".geojson", "_rois.zip")),
+    }
     numbers = {7: 1, 3: 2, 12: 3}
+    painted = tifffile.imread(masks.parent / "counts" / "a_labels.tif")
     for z, plane in enumerate(volume()):
-        with open_image(masks.parent / "counts" / f"a_z{z}_labels.tif") as source:
-            painted = source.read()[0]
         expected = np.select([plane == label for label in numbers], list(numbers.values()), 0)
-        np.testing.assert_array_equal(painted, expected)
+        np.testing.assert_array_equal(painted[z], expected)
         features = json.loads((masks.parent / "counts" / f"a_z{z}.geojson").read_text())["features"]
         assert [int(feature["properties"]["name"]) for feature in features] == np.setdiff1d(expected, [0]).tolist()
+
+
+def test_what_count_writes_of_a_volume_is_counted_and_compared_as_that_volume(masks: Path) -> None:
+    in_imagej(masks / "a.tif", volume(), spacing=2.0, unit="um")
+    run(masks.parent)
+    with open_image(masks.parent / "counts" / "a_labels.tif") as source:
+        assert (source.pixel_size_um, source.z_step_um, source.planes) == (
+            (0.5, 0.5),
+            2.0,
+            ("z0", "z1", "z2", "z3", "z4"),
+        )
+    again = CountSettings(output=masks.parent / "again", report=False)
+    assert count([masks.parent / "counts" / "a_labels.tif"], settings=again).total == 4
+    reporter = Silent()
+    compared = evaluate(masks.parent / "counts", masks, settings=EvaluateSettings(), reporter=reporter)
+    assert [image.scores.true_count for image in compared.images] == [2, 3, 3, 3, 2]
+    assert compared.summary["f1_50"] == 1.0
+
+
+def test_an_older_stack_is_refused_before_anything_is_counted(masks: Path) -> None:
+    in_imagej(masks / "a.tif", volume())
+    run(masks.parent)
+    for name in ("counts.csv", "cells.csv", "counts.json", "run.json"):
+        (masks.parent / "counts" / name).unlink()
+    with pytest.raises(OutputError, match=r"a_labels\.tif"):
+        run(masks.parent)
+    assert not (masks.parent / "counts" / "cells.csv").exists()
+
+
+def test_stacks_never_take_the_name_of_another_mask(masks: Path) -> None:
+    in_imagej(masks / "a.tif", np.stack([volume(), volume()]), axes="TZYX")
+    tifffile.imwrite(masks / "a_t0.tif", volume()[2])
+    result = run(masks.parent)
+    assert [row.count for row in result.images] == [4, 4, 3]
+    assert [row.outputs[0] for row in result.images] == [
+        "a_t0_volume0_labels.tif",
+        "a_t1_labels.tif",
+        "a_t0_labels.tif",
+    ]
 
 
 def test_an_id_that_leaves_planes_out_is_one_cell_and_told(masks: Path) -> None:

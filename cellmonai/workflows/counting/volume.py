@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cellmonai.images.write import write_label_stack
 from cellmonai.instances.filters import out_by_border
 from cellmonai.instances.volume import FoundVolume
 from cellmonai.measure.objects import ObjectTable, flag_objects, measure_objects
-from cellmonai.workflows.counting.files import output_names, report_picture, write_files
+from cellmonai.workflows.counting.files import label_name, output_names, report_picture, write_files
 from cellmonai.workflows.counting.intervals import CountInterval
 from cellmonai.workflows.counting.objects import ChangedRows, label_rows
 from cellmonai.workflows.counting.plane import CountedPlane, count_row, image_of
@@ -40,7 +41,7 @@ def volume_columns(job: PlaneJob) -> tuple[str, ...]:
 
 
 def count_volume(volume: VolumeJob, how: InstanceSettings, plan: CountPlan, reporter: Reporter) -> CountedPlane:
-    """Count a volume, and write the label image of each plane, its overlay and what else was asked for.
+    """Count a volume, and write its label images as a stack, and overlays and what else was asked for by plane.
 
     Raises
     ------
@@ -55,14 +56,22 @@ def count_volume(volume: VolumeJob, how: InstanceSettings, plan: CountPlan, repo
     _warn_of_pieces(volume, found, reporter)
     tables: list[ObjectTable] = []
     with plan.reader.open(job.mask.path) as mask:
-        for depth, plane in enumerate(volume.planes):
+        stack = [_labels_on(plane, mask, found) for plane in volume.planes]
+        write_label_stack(
+            settings.output / label_name(volume.stem),
+            stack,
+            count=found.count,
+            pixel_size_um=job.pixel_size_um,
+            z_step_um=job.z_step_um,
+            overwrite=settings.overwrite,
+        )
+        for depth, (plane, labels) in enumerate(zip(volume.planes, stack, strict=True)):
             plan.wish.check(STOPPED)
-            labels = _labels_on(plane, mask, found)
             with image_of(plane) as image:
                 table = measure_objects(
                     labels, pixel_size_um=plane.pixel_size_um, image=image, channel_names=plane.channels
                 )
-                write_files(plane, labels, found.count, table, flag_objects(table), image, settings, reporter)
+                write_files(plane, labels, None, table, flag_objects(table), image, settings, reporter)
             tables.append(_rows_of(table, found.cells.largest[table["label"] - 1] == depth))
         table = _with_borders(_joined(tables), found)
         flags = flag_objects(table)
@@ -72,11 +81,14 @@ def count_volume(volume: VolumeJob, how: InstanceSettings, plan: CountPlan, repo
         row = replace(
             row,
             planes=len(volume.planes),
-            outputs=tuple(name for plane in volume.planes for name in output_names(plane, settings)),
+            outputs=(
+                label_name(volume.stem),
+                *(name for plane in volume.planes for name in output_names(plane, settings, with_labels=False)),
+            ),
         )
-        shown = volume.planes[_fullest(found, len(volume.planes))]
-        with image_of(shown) as image:
-            thumbnail = report_picture(job, row, _labels_on(shown, mask, found), image, settings)
+        shown = _fullest(found, len(volume.planes))
+        with image_of(volume.planes[shown]) as image:
+            thumbnail = report_picture(job, row, stack[shown], image, settings)
     return CountedPlane(
         job=job,
         how=how,

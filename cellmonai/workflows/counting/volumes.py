@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -32,11 +33,13 @@ class VolumeJob:
     Parameters
     ----------
     name : what its planes share, as `t0`, "" where the file holds nothing else
+    stem : begins the name of its label image
     planes : from the first depth to the last, at least two
     cells : before any filter
     """
 
     name: str
+    stem: str
     planes: tuple[PlaneJob, ...]
     cells: VolumeCells
 
@@ -65,7 +68,14 @@ def with_volumes(plan: CountPlan, reporter: Reporter) -> CountPlan:
             volumes += _volumes_of(jobs, stacks, plan, reporter)
         elif stacks[0].is_named:
             _tell_sections(jobs, stacks, plan, reporter)
-    return replace(plan, volumes=tuple(volumes))
+    stems = Counter(stem.casefold() for stem in [job.stem for job, _ in plan.planes] + [one.stem for one in volumes])
+    return replace(
+        plan,
+        volumes=tuple(
+            replace(one, stem=f"{one.stem}_volume{one.job.rank}") if stems[one.stem.casefold()] > 1 else one
+            for one in volumes
+        ),
+    )
 
 
 def _volumes_of(
@@ -91,7 +101,7 @@ def _volumes_of(
         elif shared:
             reporter.note(f"{name}: ids run through its {planes} planes, and each is counted once (else: --per-plane)")
         return [
-            VolumeJob(stack.name, tuple(jobs[index] for index in stack.planes), tally.finish())
+            VolumeJob(stack.name, _stem(stack, jobs), tuple(jobs[index] for index in stack.planes), tally.finish())
             for stack, tally in zip(stacks, tallies, strict=True)
         ]
     if is_named:
@@ -104,6 +114,12 @@ def _volumes_of(
     elif shared:
         reporter.note(f"{name}: {_reason(shared, through)}, so its {planes} pages are counted one by one")
     return []
+
+
+def _stem(stack: PlaneStack, jobs: Sequence[PlaneJob]) -> str:
+    """Give the stem that the planes share, without their depth."""
+    first = jobs[stack.planes[0]]
+    return f"{first.mask.name}_{stack.name}" if stack.name else first.mask.name
 
 
 def _tally(jobs: Sequence[PlaneJob], plan: CountPlan) -> VolumeTally:
