@@ -261,6 +261,25 @@ def test_a_volume_with_cells_on_one_plane_only_is_a_volume(masks: Path) -> None:
     assert [(row.planes, row.count) for row in run(masks.parent).images] == [(5, 3)]
 
 
+def test_a_volume_that_begins_with_empty_planes_is_no_mask(masks: Path) -> None:
+    in_imagej(masks / "a.tif", np.concatenate([np.zeros_like(volume()), volume(), np.zeros_like(volume())]))
+    reporter = Silent()
+    result = run(masks.parent, reporter, kind="auto")
+    assert [(row.planes, row.count) for row in result.images] == [(15, 4)]
+    assert not reporter.warnings
+
+
+@pytest.mark.parametrize(
+    ("value", "counts"), [(7, [1]), (255, [1, 1, 2, 1, 1])], ids=["one cell", "a mask among label images"]
+)
+def test_one_value_in_pieces_on_a_plane_is_a_cell_or_a_mask(masks: Path, value: int, counts: list[int]) -> None:
+    stack = np.zeros((5, *SHAPE), np.uint8)
+    stack[:, 10:20, 10:20] = stack[2, 10:20, 40:50] = value
+    in_imagej(masks / "a.tif", stack)
+    tifffile.imwrite(masks / "b.tif", volume()[2])
+    assert [row.count for row in run(masks.parent, kind="auto").images] == [*counts, 3]
+
+
 def test_a_volume_without_cells_counts_none(masks: Path) -> None:
     in_imagej(masks / "a.tif", np.zeros_like(volume()))
     assert [(row.planes, row.count) for row in run(masks.parent).images] == [(5, 0)]

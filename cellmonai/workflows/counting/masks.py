@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from cellmonai.images.labels import open_mask, read_mask_plane
 from cellmonai.images.mask_rows import mask_rows
@@ -45,7 +46,7 @@ class OpenMask:
     """
 
     planes: tuple[str, ...]
-    rows: tuple[Rows, ...]
+    rows: Sequence[Rows]
     shape: tuple[int, int]
     pixel_size_um: PixelSize | None
     z_step_um: float | None = None
@@ -64,6 +65,27 @@ class _StoppableRows:
     def rows(self, top: int, bottom: int) -> NDArray[Any]:
         self._check()
         return self._rows.rows(top, bottom)
+
+
+class _PlanesOnDemand(Sequence["Rows"]):
+    """The planes of an open file; what one keeps of its pixels goes with it, so that long stacks take no memory."""
+
+    def __init__(self, source: ImageSource, check: Callable[[], None]) -> None:
+        self._source, self._check = source, check
+
+    def __len__(self) -> int:
+        return len(self._source.planes)
+
+    @overload
+    def __getitem__(self, index: int) -> Rows: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Rows]: ...
+
+    def __getitem__(self, index: int | slice) -> Rows | list[Rows]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        return _StoppableRows(mask_rows(self._source, range(len(self))[index]), self._check)
 
 
 @dataclass
@@ -143,9 +165,7 @@ class MaskReader:
             shared = self._open.get(path)
             if shared is None:
                 source = open_mask(path, memory=self.memory)
-                planes = range(len(source.planes))
-                rows = tuple(_StoppableRows(mask_rows(source, index), self.check) for index in planes)
-                shared = self._open[path] = _Shared(source, _mask_of(source, rows))
+                shared = self._open[path] = _Shared(source, _mask_of(source, _PlanesOnDemand(source, self.check)))
             shared.users += 1
             return shared
 
@@ -157,5 +177,5 @@ class MaskReader:
                 del self._open[path]
 
 
-def _mask_of(source: ImageSource, rows: tuple[Rows, ...]) -> OpenMask:
+def _mask_of(source: ImageSource, rows: Sequence[Rows]) -> OpenMask:
     return OpenMask(source.planes, rows, (source.shape[1], source.shape[2]), source.pixel_size_um, source.z_step_um)

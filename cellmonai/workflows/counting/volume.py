@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
@@ -56,7 +57,7 @@ def count_volume(volume: VolumeJob, how: InstanceSettings, plan: CountPlan, repo
     _warn_of_pieces(volume, found, reporter)
     tables: list[ObjectTable] = []
     with plan.reader.open(job.mask.path) as mask:
-        stack = [_labels_on(plane, mask, found) for plane in volume.planes]
+        stack = _LabelStack(volume.planes, mask, found)
         write_label_stack(
             settings.output / label_name(volume.stem),
             stack,
@@ -100,8 +101,26 @@ def count_volume(volume: VolumeJob, how: InstanceSettings, plan: CountPlan, repo
     )
 
 
-def _labels_on(plane: PlaneJob, mask: OpenMask, found: FoundVolume) -> Rows:
-    return ChangedRows(label_rows(mask.rows[plane.index], plane), found.numbered)
+class _LabelStack(Sequence["Rows"]):
+    """The label images of all planes, each made when it is asked for."""
+
+    def __init__(self, planes: Sequence[PlaneJob], mask: OpenMask, found: FoundVolume) -> None:
+        self._planes, self._mask, self._found = planes, mask, found
+
+    def __len__(self) -> int:
+        return len(self._planes)
+
+    @overload
+    def __getitem__(self, index: int) -> Rows: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Rows]: ...
+
+    def __getitem__(self, index: int | slice) -> Rows | list[Rows]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        plane = self._planes[index]
+        return ChangedRows(label_rows(self._mask.rows[plane.index], plane), self._found.numbered)
 
 
 def _rows_of(table: ObjectTable, which: NDArray[Any]) -> ObjectTable:

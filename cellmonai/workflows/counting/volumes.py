@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from cellmonai.images.mask_values import MaskValues
 from cellmonai.images.volumes import plane_stacks
 from cellmonai.instances.volume import VolumeTally
 from cellmonai.workflows.counting.objects import label_rows
@@ -45,9 +46,16 @@ class VolumeJob:
 
     @property
     def job(self) -> PlaneJob:
-        """A plane that stands for all: their name, their largest id, and the place of the first."""
-        high = max(job.values.high for job in self.planes)
-        return replace(self.planes[0], plane=self.name, values=replace(self.planes[0].values, high=high))
+        """A plane that stands for all: their name, the values of all, and else what the first one is."""
+        all_values = [job.values for job in self.planes]
+        values = MaskValues(
+            low=min(values.low for values in all_values),
+            high=max(values.high for values in all_values),
+            is_label_like=self.cells.ids.size > 1,
+            foreground_px=sum(values.foreground_px for values in all_values),
+            pixels=sum(values.pixels for values in all_values),
+        )
+        return replace(self.planes[0], plane=self.name, values=values)
 
 
 def with_volumes(plan: CountPlan, reporter: Reporter) -> CountPlan:
