@@ -280,6 +280,22 @@ def test_one_value_in_pieces_on_a_plane_is_a_cell_or_a_mask(masks: Path, value: 
     assert [row.count for row in run(masks.parent, kind="auto").images] == [*counts, 3]
 
 
+def test_a_volume_with_one_label_on_each_plane_is_no_mask(masks: Path) -> None:
+    stack = np.zeros((5, *SHAPE), np.uint8)
+    for z, label in enumerate([1, 1, 2, 2, 3]):
+        stack[z, 10:20, 10:20] = label
+    in_imagej(masks / "a.tif", stack)
+    assert [(row.planes, row.count) for row in run(masks.parent, kind="auto").images] == [(5, 3)]
+
+
+def test_filters_that_leave_no_cell_of_a_volume_are_told(masks: Path) -> None:
+    in_imagej(masks / "a.tif", volume())
+    reporter = Silent()
+    result = run(masks.parent, reporter, min_area="1000px")
+    assert (result.total, result.images[0].removed["min_area"]) == (0, 4)
+    assert [warning.code for warning in reporter.warnings] == ["no_cells"]
+
+
 def test_a_volume_without_cells_counts_none(masks: Path) -> None:
     in_imagej(masks / "a.tif", np.zeros_like(volume()))
     assert [(row.planes, row.count) for row in run(masks.parent).images] == [(5, 0)]

@@ -76,8 +76,12 @@ class Survey:
 
     @property
     def label_like(self) -> list[str]:
-        """The names of masks with more than two values."""
-        return list(dict.fromkeys(job.mask.name for job in self.jobs if job.values.is_label_like))
+        """The names of masks with more than two values, on one plane or on all planes together."""
+        values: dict[str, set[int]] = {}
+        for job in self.jobs:
+            values.setdefault(job.mask.name, set()).update((job.values.low, job.values.high))
+        names = dict.fromkeys(job.mask.name for job in self.jobs if job.values.is_label_like)
+        return list(names | {name: None for name, seen in values.items() if len(seen) > 2})
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,7 +96,7 @@ def count_volume(volume: VolumeJob, how: InstanceSettings, plan: CountPlan, repo
         count=row,
         interval=interval,
         cells={**table.columns, **flags, **_depths(volume, found)},
-        foreground_px=found.foreground_px,
+        foreground_px=min(found.foreground_px, job.pixels),  # sections of other planes lie over each other
         thumbnail=thumbnail,
     )
 
