@@ -75,6 +75,13 @@ def count(
     ] = KindChoice.auto,
     cell_values: CellValues = None,
     mask_threshold: MaskThreshold = None,
+    per_plane: Annotated[
+        bool,
+        typer.Option(
+            "--per-plane",
+            help="Count each plane of a label stack by itself, not once a cell whose id runs through several.",
+        ),
+    ] = False,
     split: Annotated[
         SplitChoice | None,
         typer.Option(
@@ -205,6 +212,7 @@ def count(
         kind=kind.value,
         cell_values=parse_values(cell_values, "--cell-values"),
         mask_threshold=mask_threshold,
+        per_plane=per_plane,
         split=split.value if split else None,
         threshold=threshold,
         opening=opening,

@@ -56,7 +56,8 @@ def show_counted(
 
 
 def _written(result: CountResult) -> str:
-    labels, overlays = len(result.images), _overlays(result)
+    labels = sum(name.endswith("_labels.tif") for name in result.outputs)
+    overlays = _overlays(result)
     images = f"{labels:,} label image{'s' * (labels != 1)}"
     pictures = f" and {overlays:,} overlay{'s' * (overlays != 1)}" if overlays else ""
     others = "".join(f", {name}" for name in _OTHERS if any(Path(path).name == name for path in result.outputs))

@@ -80,6 +80,49 @@ def write_plane(
             )
 
 
+def write_stack(
+    path: Path,
+    planes: Sequence[Rows],
+    dtype: np.dtype[Any],
+    *,
+    stored: Callable[[NDArray[Any]], NDArray[Any]],
+    voxel_size_um: tuple[float | None, PixelSize | None],
+    colours: NDArray[np.uint8],
+    tiled: bool,
+) -> None:
+    """Write planes that lie over each other as TIFF with OME-XML, a directory for each.
+
+    Parameters
+    ----------
+    planes : of one shape, from the first depth to the last
+    voxel_size_um : from one plane to the next, and (y, x) within them; None for what is unknown
+    path, dtype, stored, colours, tiled : as for `write_plane`
+    """
+    from tifffile import TiffWriter
+
+    shape, pixel_size_um = planes[0].shape, voxel_size_um[1]
+    big = len(planes) * shape[0] * shape[1] * dtype.itemsize > CLASSIC_TIFF_LIMIT
+    with TiffWriter(path, bigtiff=big) as tif:
+        for number, plane in enumerate(planes):
+            tif.write(
+                _tiles(plane, stored) if tiled else _strips(plane, dtype, stored),
+                shape=shape,
+                dtype=dtype,
+                photometric="minisblack",
+                tile=(TILE, TILE) if tiled else None,
+                rowsperstrip=None if tiled else _rows_per_strip(shape, dtype),
+                compression="zlib",
+                compressionargs={"level": _LEVEL},
+                description=None if number else _ome_xml(shape, dtype, pixel_size_um, len(planes), voxel_size_um[0]),
+                metadata=None,
+                software=False if number else "cellmonai",
+                resolution=_pixels_per_centimetre(pixel_size_um, 1) if pixel_size_um else None,
+                resolutionunit="CENTIMETER" if pixel_size_um else None,
+                buffersize=_BUFFER_BYTES,
+                extratags=[_colour_tag(colours)],
+            )
+
+
 def _pixels_per_centimetre(pixel_size_um: PixelSize, shrunk: int) -> tuple[float, float]:
     """Give (x, y) of a copy that is `shrunk` times smaller, in TIFF's order."""
     return 1e4 / (pixel_size_um[1] * shrunk), 1e4 / (pixel_size_um[0] * shrunk)
@@ -114,20 +157,28 @@ def _colour_tag(colours: NDArray[np.uint8]) -> tuple[int, int, int, tuple[int, .
     return _COLOUR_MAP, _SHORT, values.size, tuple(values.tolist()), True
 
 
-def _ome_xml(shape: tuple[int, int], dtype: np.dtype[Any], pixel_size_um: PixelSize | None) -> str:
-    """Describe one plane as OME-XML, without the random identifier and the date that would make each file differ."""
+def _ome_xml(
+    shape: tuple[int, int],
+    dtype: np.dtype[Any],
+    pixel_size_um: PixelSize | None,
+    depths: int = 1,
+    z_step_um: float | None = None,
+) -> str:
+    """Describe planes as OME-XML, without the random identifier and the date that would make each file differ."""
     facts = {"ID": "Pixels:0", "DimensionOrder": "XYCZT", "Type": dtype.name, "BigEndian": "false"}
-    facts |= {"SizeX": str(shape[1]), "SizeY": str(shape[0]), "SizeC": "1", "SizeZ": "1", "SizeT": "1"}
+    facts |= {"SizeX": str(shape[1]), "SizeY": str(shape[0]), "SizeC": "1", "SizeZ": str(depths), "SizeT": "1"}
     if pixel_size_um is not None:
         y, x = pixel_size_um
         facts |= {"PhysicalSizeX": repr(float(x)), "PhysicalSizeXUnit": "&#181;m"}
         facts |= {"PhysicalSizeY": repr(float(y)), "PhysicalSizeYUnit": "&#181;m"}
+    if z_step_um is not None:
+        facts |= {"PhysicalSizeZ": repr(float(z_step_um)), "PhysicalSizeZUnit": "&#181;m"}
     attributes = " ".join(f'{name}="{value}"' for name, value in facts.items())  # nothing in them is to be escaped
     space = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
     return (
         '<?xml version="1.0" encoding="UTF-8"?>'
         f'<OME xmlns="{space}" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" '
         f'xsi:schemaLocation="{space} {space}/ome.xsd" Creator="cellmonai">'
-        f'<Image ID="Image:0"><Pixels {attributes}>'
-        '<Channel ID="Channel:0:0" SamplesPerPixel="1"/><TiffData IFD="0" PlaneCount="1"/></Pixels></Image></OME>'
+        f'<Image ID="Image:0"><Pixels {attributes}><Channel ID="Channel:0:0" SamplesPerPixel="1"/>'
+        f'<TiffData IFD="0" PlaneCount="{depths}"/></Pixels></Image></OME>'
     )

@@ -13,9 +13,10 @@ from cellmonai.images.maps import Maps, read_maps, write_maps
 from cellmonai.images.mask_pyramid import MaskPyramid
 from cellmonai.images.open import open_image
 from cellmonai.images.rows import STRIP_PIXELS, as_rows, strips
-from cellmonai.images.tiff_write import TILE, write_plane
+from cellmonai.images.tiff_write import TILE, write_plane, write_stack
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from cellmonai.core.units import PixelSize
     from cellmonai.images.rows import Rows
 
-__all__ = ["Maps", "read_maps", "write_labels", "write_maps", "write_mask", "write_png"]
+__all__ = ["Maps", "read_maps", "write_label_stack", "write_labels", "write_maps", "write_mask", "write_png"]
 
 LARGEST_IN_STRIPS_PX = 1 << 26
 """Label images up to this are written in strips, which ImageJ opens without a plugin; larger ones in tiles."""
@@ -111,6 +112,39 @@ def write_labels(
         _require_same(temporary, plane, path)
 
 
+def write_label_stack(
+    path: Path,
+    planes: Sequence[Rows],
+    *,
+    count: int,
+    pixel_size_um: PixelSize | None,
+    z_step_um: float | None,
+    overwrite: bool,
+) -> None:
+    """Write the label images of a volume as one TIFF, a page for each depth, and read it back; as `write_labels`.
+
+    Parameters
+    ----------
+    planes : label images of one shape, from the first depth to the last
+    count : the greatest label of all
+    z_step_um : micrometres from one plane to the next, or None
+    """
+    dtype = np.dtype(np.uint16 if count <= 0xFFFF else np.uint32)
+    pixels = planes[0].shape[0] * planes[0].shape[1]
+    with atomic_file(path, overwrite=overwrite) as temporary:
+        write_stack(
+            temporary,
+            planes,
+            dtype,
+            stored=lambda rows: _whole(rows).astype(dtype),
+            voxel_size_um=(z_step_um, pixel_size_um),
+            colours=label_colours(),
+            tiled=pixels > LARGEST_IN_STRIPS_PX,
+        )
+        for index, plane in enumerate(planes):
+            _require_same(temporary, plane, path, index)
+
+
 def write_png(path: Path, rgb: NDArray[np.uint8], *, overwrite: bool) -> None:
     """Write a colour picture (Y, X, 3) for people to look at.
 
@@ -169,11 +203,13 @@ def _greatest(plane: Rows) -> int:
     return high
 
 
-def _require_same(written: Path, labels: Rows, path: Path) -> None:
+def _require_same(written: Path, labels: Rows, path: Path, plane: int = 0) -> None:
     """Read a label image back, strip by strip: a label that wrapped or a lost tile must not go unseen."""
     rows = TILE * max(1, STRIP_PIXELS // (TILE * labels.shape[1]))  # whole rows of tiles
     memory = _READING_BYTES + 4 * rows * labels.shape[1] * np.dtype(np.uint32).itemsize  # each row is read only once
     with open_image(written, memory=memory) as source:
         for top, bottom in strips(labels.shape, strip_rows=rows):
-            if not np.array_equal(source.read((top, 0, bottom, labels.shape[1]))[0], labels.rows(top, bottom)):
+            if not np.array_equal(
+                source.read((top, 0, bottom, labels.shape[1]), plane=plane)[0], labels.rows(top, bottom)
+            ):
                 raise OutputError("the file does not read back as written", where=str(path), cure="check the disk")

@@ -132,30 +132,42 @@ def find_pieces(
     return _in_order(graph, np.arange(graph.table.shape[0]))
 
 
+@dataclass(frozen=True, slots=True)
+class LabelledCells:
+    """The cells of a label image before any filter.
+
+    Parameters
+    ----------
+    cells : one per id
+    ids : of each cell, int64, shape (N,)
+    pieces : in how many 8-connected pieces each cell lies, int64, shape (N,)
+    """
+
+    cells: Cells
+    ids: NDArray[np.int64]
+    pieces: NDArray[np.int64]
+
+
 def find_labels(
-    ids: Rows, store: StripStore, *, strip_rows: int | None = None, threads: int = 1
-) -> tuple[Cells, NDArray[np.int64]]:
+    ids: Rows, store: StripStore | None, *, strip_rows: int | None = None, threads: int = 1
+) -> LabelledCells:
     """Take all pixels of one id as one cell, also where they lie apart.
 
     Parameters
     ----------
     ids : (Y, X), integer below 2³¹, 0 is background
-    store : takes the numbered strips
+    store : takes the numbered strips, where they are needed
     strip_rows, threads : as for `find_cells`
-
-    Returns
-    -------
-    one cell per id, and in how many 8-connected pieces each lies, int64, shape (N,)
     """
     graph, id_of = _pieces(ids, store, binary=False, diagonal=True, strip_rows=strip_rows, threads=threads)
     _, first, which = np.unique(id_of, return_index=True, return_inverse=True)
     root = first[which]  # pieces are in raster order, so the first one of an id has its first pixel
-    pieces = np.bincount(root)
-    return _in_order(graph, root), pieces[pieces > 0]
+    pieces = np.bincount(root, minlength=root.size)
+    return LabelledCells(_in_order(graph, root), id_of[pieces > 0], pieces[pieces > 0])
 
 
 def _pieces(
-    values: Rows, store: StripStore, *, binary: bool, diagonal: bool, strip_rows: int | None, threads: int
+    values: Rows, store: StripStore | None, *, binary: bool, diagonal: bool, strip_rows: int | None, threads: int
 ) -> tuple[RegionGraph, NDArray[np.int64]]:
     """Find the connected regions of equal nonzero value, and the value of each; `binary` takes all values for one."""
     joiner = ComponentJoiner(values.shape[1], diagonal=diagonal)
@@ -170,7 +182,8 @@ def _pieces(
     rows = strip_rows or _strip_rows(values.shape[1])
     for strip, numbers in ordered_map(work, strip_windows(values, reach=0, strip_rows=rows), threads=threads):
         joiner.add(strip)
-        store.add(strip.ids)
+        if store is not None:
+            store.add(strip.ids)
         value_of_number.append(numbers)
     graph = joiner.finish()
     value_of = np.zeros(graph.table.shape[0], np.int64)

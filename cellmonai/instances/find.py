@@ -204,8 +204,8 @@ def keep_in_rows(
         The ids are not whole numbers, or one is negative or above 2³¹ - 1.
     """
     store = StripStore(labels.shape[1], folder=spill, in_memory_bytes=in_memory_bytes)
-    cells, pieces = find_labels(_Ids(labels), store, strip_rows=strip_rows, threads=threads)
-    return FoundRows(cells, store, settings, pieces=pieces)
+    found = find_labels(_Ids(labels), store, strip_rows=strip_rows, threads=threads)
+    return FoundRows(found.cells, store, settings, pieces=found.pieces)
 
 
 def find_instances(

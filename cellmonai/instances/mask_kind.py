@@ -121,10 +121,19 @@ def look_at_mask(plane: Rows, *, stem: str = "") -> MaskLook:
 
 
 def decide_kind(looks: Iterable[tuple[str, MaskLook]], asked: AskedKind = "auto") -> tuple[Kind, str]:
-    """Decide once for all masks of a set, and name the one that made them label images, "" where none did."""
+    """Decide once for all masks of a set, and name the one that made them label images, "" where none did.
+
+    Planes of one file come under one name; values that differ from plane to plane are labels too.
+    """
     if asked != "auto":
         return asked, ""
-    return next((("labels", name) for name, look in looks if look.is_labels), ("binary", ""))
+    values: dict[str, set[int]] = {}
+    for name, look in looks:
+        seen = values.setdefault(name, {0})
+        seen |= {look.values.low, look.values.high}
+        if look.is_labels or (len(seen) > 2 and look.values.low == 0):
+            return "labels", name
+    return "binary", ""
 
 
 def refuse_unclear(look: MaskLook, kind: Kind, asked: AskedKind, *, where: str, ways: Ways = COMMAND) -> None:
@@ -215,26 +224,31 @@ def is_mask_among_labels(look: MaskLook, extra: int) -> bool:
     return extra > (0 if values.high != 1 else _MOST_EXTRA_PIECES)
 
 
-def refuse_picture(values: MaskValues, labels: int, extra: int, *, where: str, ways: Ways = COMMAND) -> None:
-    """Refuse a photograph taken for a label image.
+def is_picture(values: MaskValues, labels: int, extra: int) -> bool:
+    """Return whether a plane is a photograph and no label image: many pieces per label, or hardly any background.
 
     Parameters
     ----------
     values : of the plane
     labels, extra : how many values it has, and pieces beyond one for each of them
-    where, ways : for the message
-
-    Raises
-    ------
-    InputError
-        Many pieces per label, or hardly any background and pieces of a few pixels.
     """
     pieces = labels + extra
     share, mean_px = values.foreground_px / max(values.pixels, 1), values.foreground_px / max(pieces, 1)
     is_noise = any(share > least and mean_px <= most for least, most in _NOISE)
-    if (is_noise and pieces >= _LEAST_PIECES) or extra > _MOST_EXTRA_PIECES * labels + _EXTRA_PIECES_ALLOWED:
+    return (is_noise and pieces >= _LEAST_PIECES) or extra > _MOST_EXTRA_PIECES * labels + _EXTRA_PIECES_ALLOWED
+
+
+def refuse_picture(values: MaskValues, labels: int, extra: int, *, where: str, ways: Ways = COMMAND) -> None:
+    """Refuse a photograph taken for a label image; parameters as for `is_picture`.
+
+    Raises
+    ------
+    InputError
+        It is one.
+    """
+    if is_picture(values, labels, extra):
         raise InputError(
-            f"looks like a picture, not like a label image: {labels:,} values lie in {pieces:,} pieces",
+            f"looks like a picture, not like a label image: {labels:,} values lie in {labels + extra:,} pieces",
             where=where,
             cure=f"give masks or label images, or say {ways.labels} or {ways.binary} if it is one",
             code="photograph",

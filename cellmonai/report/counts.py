@@ -32,6 +32,7 @@ class ImageCount:
     `removed` counts objects by filter, `flags` cells by flag; `at_border_rule` is the count under each of
     `BORDER_RULES`, as far as it is known. `attributes` are plate, well, … from the name or a sheet. `is_partial` marks
     what comes from a run that never finished. `outputs` are the files about this image, relative to the output folder.
+    `planes` is how many planes a volume has that was counted as one, None for a single plane.
     """
 
     image: str
@@ -53,12 +54,14 @@ class ImageCount:
     at_border_rule: Mapping[str, int] = field(default_factory=dict)
     attributes: Mapping[str, str] = field(default_factory=dict)
     is_partial: bool = False
+    planes: int | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Give the entry of this image in `counts.json`; its `partial` tells of an unfinished run, not of failures."""
         return {
             "image": self.image,
             "plane": self.plane,
+            "planes": self.planes,
             "attributes": dict(self.attributes),
             "count": self.count,
             "interval": list(self.interval) if self.interval else None,
@@ -96,6 +99,8 @@ def write_counts(
         "image": [row.image for row in counts],
         "plane": [row.plane for row in counts],
     }
+    if any(row.planes is not None for row in counts):
+        columns["planes"] = [row.planes for row in counts]
     known = [*(row.attributes for row in counts), *failed.values()]
     for name in dict.fromkeys(name for attributes in known for name in attributes):
         columns[_column_of(name)] = [row.attributes.get(name) for row in counts]
@@ -131,7 +136,7 @@ def write_counts(
 
 
 _DECIMALS = {"area_mean_px": 2, "area_median_px": 1, "analysed_area_mm2": 6}
-_OWN_COLUMNS = {"image", "plane", "count", "partial", "border_rule", "density_per_mm2", "analysed_area_mm2"}
+_OWN_COLUMNS = {"image", "plane", "planes", "count", "partial", "border_rule", "density_per_mm2", "analysed_area_mm2"}
 
 
 def _column_of(attribute: str) -> str:
@@ -165,13 +170,13 @@ class CellsFile:
         return self
 
     def add(self, image: str, plane: str, columns: Mapping[str, NDArray[Any]]) -> None:
-        """Write the cells of one plane."""
-        unknown = set(columns) - set(self._columns)
+        """Write the cells of one plane; of a volume, the column `plane` names the plane of each cell."""
+        unknown = set(columns) - {"plane", *self._columns}
         if unknown:
             raise ValueError(f"columns {sorted(unknown)} were not announced")
         count = len(next(iter(columns.values()), ()))
         missing = [None] * count
-        cells: dict[str, Any] = {"image": [image] * count, "plane": [plane] * count}
+        cells: dict[str, Any] = {"image": [image] * count, "plane": columns.get("plane", [plane] * count)}
         cells |= {name: columns.get(name, missing) for name in self._columns}
         for part in csv_rows(cells):
             self._stream.write(part)

@@ -29,6 +29,7 @@ _SHORT = {
 }
 SETTINGS = {
     "kind": "inputs read as",
+    "stacks": "stacks counted as",
     "preset": "preset",
     "threshold": "foreground probability from",
     "opening": "opening, radius (px)",
@@ -63,13 +64,19 @@ def named(amounts: Mapping[str, int], words: Mapping[str, str]) -> str:
 def notes_on(row: ImageCount) -> str:
     """Give the flags of an image and what its filters removed, in words; empty where there is nothing to say."""
     removed = named(row.removed, FILTERS)
-    return "; ".join(part for part in (named(row.flags, FLAGS), removed and f"removed: {removed}") if part)
+    parts = (_of_volume(row), named(row.flags, FLAGS), removed and f"removed: {removed}")
+    return "; ".join(part for part in parts if part)
 
 
 def short_notes_on(row: ImageCount) -> str:
     """Give the same in fewer letters, for a terminal: `2 at border, 1 large; removed: 4 too small`."""
     removed = named(row.removed, _SHORT)
-    return "; ".join(part for part in (named(row.flags, _SHORT), removed and f"removed: {removed}") if part)
+    parts = (_of_volume(row), named(row.flags, _SHORT), removed and f"removed: {removed}")
+    return "; ".join(part for part in parts if part)
+
+
+def _of_volume(row: ImageCount) -> str:
+    return "" if row.planes is None else f"volume of {row.planes:,} planes"
 
 
 def needs_a_look(row: ImageCount) -> bool:

@@ -23,7 +23,7 @@ from cellmonai.workflows.counting.calibration import calibrations_of, tell_inter
 from cellmonai.workflows.counting.empty import warn_without_cells
 from cellmonai.workflows.counting.every_plane import count_all
 from cellmonai.workflows.counting.failures import nothing_worked, warn_of_failures
-from cellmonai.workflows.counting.files import output_names
+from cellmonai.workflows.counting.files import output_names, planned_outputs
 from cellmonai.workflows.counting.groups import groups_of
 from cellmonai.workflows.counting.inputs import find_masks
 from cellmonai.workflows.counting.kept import KeptPlanes, what_runs
@@ -36,6 +36,7 @@ from cellmonai.workflows.counting.plan import CountPlan
 from cellmonai.workflows.counting.result import CountResult
 from cellmonai.workflows.counting.settings import CountSettings
 from cellmonai.workflows.counting.survey import STOPPED, survey
+from cellmonai.workflows.counting.volumes import with_volumes
 from cellmonai.workflows.output_names import require_short_names
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ def count(
         )
         if not plan.planes:
             raise nothing_worked(seen.failures, found.failed, reporter)
+        plan = with_volumes(plan, reporter)
         with _staged(plan, reporter) as (plan, kept, staging):
             done = count_all(plan, kept, seen.failures, found.failed, reporter)
             warn_of_failures(done.failures, found.failed, reporter)
@@ -114,6 +116,8 @@ def count(
                 from_model=any(mask.made_by for mask in found.masks),
                 split_along=plan.split_along,
             )
+            if any(job.plane for job in seen.jobs):
+                parameters["stacks"] = "label volumes, each id once" if plan.volumes else "plane by plane"
             failures = found.failed | {name: error.what for name, error in done.failures.items()}
             result, not_drawn = write_results(inputs, done, failures, parameters, plan, record, reporter)
             kept.close()
@@ -134,7 +138,7 @@ def _staged(plan: CountPlan, reporter: Reporter) -> Iterator[tuple[CountPlan, Ke
     What cannot be continued goes at the end, so that nothing but results is left behind.
     """
     settings = plan.settings
-    names = [name for job, _ in plan.planes for name in output_names(job, settings)]
+    names = planned_outputs(plan)
     if not os.path.lexists(staging_folder(settings.output)):
         _refuse_outputs(plan, names)  # before the folder is made
     with folder_lock(settings.output) as is_held:
@@ -223,5 +227,11 @@ def _refuse_outputs(plan: CountPlan, names: Sequence[str]) -> None:
     if settings.audit is not None:
         from cellmonai.workflows.auditing.draw import refuse_audit_in_the_way
 
+        if plan.volumes:
+            raise UsageError(
+                "an audit is counted by hand in planes, and cells of volumes are counted over all planes",
+                where="--audit",
+                cure="add --per-plane",
+            )
         refuse_impossible_audit([job.shape for job, _ in plan.planes], settings)
         refuse_audit_in_the_way(settings.output / AUDIT_FOLDER, overwrite=settings.overwrite)

@@ -85,6 +85,10 @@ def evaluate(
             staging, _ = until_written.enter_context(staged(settings.output, what, refuse=refuse))
         images, failures = _evaluate_all(cases, sides, settings.centres, record, reporter)
         _tell_removed(images, reporter)
+        if any(image.plane for image in images):
+            reporter.note(
+                "the planes of stacks are compared one by one, so a cell on several planes is compared on each"
+            )
         summary = _summary(ScoreTable.of([image.scores for image in images]), settings, reporter)
         result = EvaluateResult(
             inputs=(str(predictions), str(truth)),

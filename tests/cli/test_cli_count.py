@@ -133,6 +133,25 @@ def test_json_is_the_only_thing_on_stdout(tmp_path: Path) -> None:
     assert all((tmp_path / path).is_file() for path in document["outputs"])
 
 
+@pytest.mark.parametrize(
+    ("words", "counts"),
+    [((), [("", 5, 2)]), (("--per-plane",), [(f"z{z}", None, 2) for z in range(5)])],
+    ids=["volume", "per plane"],
+)
+def test_a_label_volume_is_counted_once_unless_planes_are_asked_for(
+    tmp_path: Path, words: tuple[str, ...], counts: list[tuple[str, int | None, int]]
+) -> None:
+    plane = np.zeros((40, 60), np.uint16)
+    plane[5:15, 5:15], plane[20:30, 30:40] = 3, 8
+    stack = np.stack([plane] * 5)
+    tifffile.imwrite(tmp_path / "a.tif", stack, imagej=True, metadata={"axes": "ZYX"})
+    done = cellmonai(tmp_path, "count", "a.tif", "--json", "--no-report", *words)
+    document = json.loads(done.stdout)
+    assert [(row["plane"], row["planes"], row["count"]) for row in document["images"]] == counts
+    assert document["parameters"]["stacks"] == ("plane by plane" if words else "label volumes, each id once")
+    assert "--per-plane" in done.stderr
+
+
 def test_one_bad_file_is_reported_and_the_others_are_counted(tmp_path: Path) -> None:
     masks(tmp_path, good=2)
     (tmp_path / "masks" / "bad.tif").write_text("not an image")

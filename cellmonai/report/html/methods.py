@@ -63,6 +63,12 @@ _BORDERS = {
 }
 
 
+_VOLUMES = (
+    "In volumes a label that runs through several planes is one cell: it was counted once, and its area and shape are "
+    "those of its largest section.",
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Methods:
     """A paragraph with numbered references, and the list of these."""
@@ -107,7 +113,8 @@ def _objects(data: ReportData) -> list[str]:
     parameters = data.parameters
     if parameters.get("kind") == "labels":
         return [
-            "The inputs were label images; each connected region of one label, diagonal contact included, is a cell."
+            "The inputs were label images; each label is a cell, also where it lies in several pieces.",
+            *_VOLUMES * any(row.planes is not None for row in data.rows),
         ]
     preset = parameters.get("preset")
     if preset:

@@ -39,7 +39,7 @@ def warn_without_cells(done: Counted, plan: CountPlan, reporter: Reporter) -> No
 
 def _of_size(plane: CountedPlane, plan: CountPlan) -> str:
     """Measure the largest object that there would be without filters."""
-    if not plane.foreground_px:
+    if not plane.foreground_px or plane.count.planes is not None:
         return ""
     how = replace(plane.how, min_area_px=0, max_area_px=None, border="keep")
     job = plane.job

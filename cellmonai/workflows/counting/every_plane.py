@@ -13,7 +13,8 @@ from cellmonai.report.words import needs_a_look
 from cellmonai.workflows.counting.audit import AUDIT_COLUMNS
 from cellmonai.workflows.counting.failures import nothing_worked
 from cellmonai.workflows.counting.plane import CountedPlane, cell_columns, count_plane
-from cellmonai.workflows.counting.survey import READ_FAILURES, STOPPED
+from cellmonai.workflows.counting.survey import READ_FAILURES, STOPPED, PlaneJob
+from cellmonai.workflows.counting.volume import count_volume, volume_columns
 from cellmonai.workflows.in_order import Heard, in_order
 
 if TYPE_CHECKING:
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
     from cellmonai.instances.settings import InstanceSettings
     from cellmonai.workflows.counting.kept import KeptPlanes
     from cellmonai.workflows.counting.plan import CountPlan
-    from cellmonai.workflows.counting.survey import PlaneJob
+    from cellmonai.workflows.counting.volumes import VolumeJob
+
+    _Work = tuple[PlaneJob | VolumeJob, InstanceSettings]
 
 _LARGE_PX = 16 * 2**20  # planes from here on are counted one by one, each on all cores
 _BYTES_PER_PX = 32  # of a plane that is counted in memory, with its label image and pictures
@@ -83,13 +86,14 @@ def count_all(
     pictures = PictureChoice()
     with (
         CellsFile(settings.output / "cells.csv", _columns(plan), overwrite=settings.overwrite) as cells,
-        reporter.stage("counting", len(plan.planes)) as stage,
+        reporter.stage("counting", len(work := _work_of(plan))) as stage,
     ):
-        for tried in _tried(plan, kept):
+        for tried in _tried(work, plan, kept):
             tried.said.repeat_to(reporter)
             if tried.counted is not None:
                 row = tried.counted.count
-                kept.add(tried.counted, tried.said)
+                if row.planes is None:  # a volume is counted again
+                    kept.add(tried.counted, tried.said)
                 cells.add(row.image, row.plane, tried.counted.cells)
                 shown = tried.counted.thumbnail is not None and pictures.wants(flagged=needs_a_look(row))
                 done.planes.append(tried.counted.lighter(columns=columns, with_thumbnail=shown))
@@ -107,35 +111,51 @@ def _columns(plan: CountPlan) -> list[str]:
     """Give every column that any plane will fill, those of the planes that know most first."""
     kinds = {(job.pixel_size_um is not None, job.channels): job for job, _ in plan.planes}
     in_order_of_knowledge = sorted(kinds.items(), key=lambda item: (not item[0][0], -len(item[0][1])))
-    return list(dict.fromkeys(name for _, job in in_order_of_knowledge for name in cell_columns(job)))
+    columns = [name for _, job in in_order_of_knowledge for name in cell_columns(job)]
+    columns += [name for volume in plan.volumes for name in volume_columns(volume.planes[0])]
+    return list(dict.fromkeys(columns))
 
 
-def _tried(plan: CountPlan, kept: KeptPlanes) -> Iterator[_Tried]:
+def _work_of(plan: CountPlan) -> list[_Work]:
+    """Give what is counted at a time: planes, and volumes in the place of their first planes."""
+    volume_of = {plane.rank: volume for volume in plan.volumes for plane in volume.planes}
+    work = [(volume_of.get(job.rank, job), how) for job, how in plan.planes]
+    return list({id(item): (item, how) for item, how in work}.values())
+
+
+def _plane_of(item: PlaneJob | VolumeJob) -> PlaneJob:
+    return item if isinstance(item, PlaneJob) else item.planes[0]
+
+
+def _tried(everything: Sequence[_Work], plan: CountPlan, kept: KeptPlanes) -> Iterator[_Tried]:
     """Count small planes side by side, and large ones by themselves."""
     threads = plan.settings.cores
-    for is_large, group in groupby(plan.planes, key=lambda item: item[0].pixels >= _LARGE_PX):
+    for is_large, group in groupby(everything, key=lambda item: _plane_of(item[0]).pixels >= _LARGE_PX):
         planes = list(group)
         within, beside = (threads, 1) if is_large else (1, _fitting(planes, threads, plan))
 
-        def work(item: tuple[PlaneJob, InstanceSettings], within: int = within) -> _Tried:
+        def work(item: _Work, within: int = within) -> _Tried:
             return _try(item, plan, kept, within)
 
         yield from in_order(work, planes, threads=beside)
 
 
-def _fitting(planes: Sequence[tuple[PlaneJob, InstanceSettings]], threads: int, plan: CountPlan) -> int:
+def _fitting(planes: Sequence[_Work], threads: int, plan: CountPlan) -> int:
     """Give how many planes fit into the memory budget at a time, at most `threads`."""
-    largest = max(job.pixels for job, _ in planes) * _BYTES_PER_PX
+    largest = max(_plane_of(item).pixels for item, _ in planes) * _BYTES_PER_PX
     return max(1, min(threads, budget_of(plan.settings.memory).amount // max(largest, 1)))
 
 
-def _try(item: tuple[PlaneJob, InstanceSettings], plan: CountPlan, kept: KeptPlanes, threads: int) -> _Tried:
-    job, how = item
-    said = Heard()
-    if (before := kept.find(job, how)) is not None:
+def _try(item: _Work, plan: CountPlan, kept: KeptPlanes, threads: int) -> _Tried:
+    what, how = item
+    job, said = _plane_of(what), Heard()
+    if isinstance(what, PlaneJob) and (before := kept.find(what, how)) is not None:
         return _Tried(job, before[0], None, before[1])
     try:
-        counted = count_plane(job, how, plan, said, threads=threads)
+        if isinstance(what, PlaneJob):
+            counted = count_plane(what, how, plan, said, threads=threads)
+        else:
+            counted = count_volume(what, how, plan, said)
     except READ_FAILURES as error:
         return _Tried(job, None, error, said)
     return _Tried(job, counted, None, said)

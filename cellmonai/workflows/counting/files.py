@@ -15,16 +15,30 @@ if TYPE_CHECKING:
     from cellmonai.core.progress import Reporter
     from cellmonai.images.image_rows import ImageRows
     from cellmonai.images.rows import Rows
-    from cellmonai.instances.find import FoundRows
     from cellmonai.measure.objects import ObjectTable
     from cellmonai.report.counts import ImageCount
+    from cellmonai.workflows.counting.plan import CountPlan
     from cellmonai.workflows.counting.settings import CountSettings
     from cellmonai.workflows.counting.survey import PlaneJob
 
 
-def output_names(job: PlaneJob, settings: CountSettings) -> tuple[str, ...]:
-    """Give the files that counting this plane writes, the label image first."""
-    names = [f"{job.stem}_labels.tif"]
+def planned_outputs(plan: CountPlan) -> list[str]:
+    """Give all files about single planes and volumes that counting them writes."""
+    in_volumes = {plane.rank for volume in plan.volumes for plane in volume.planes}
+    names = [label_name(volume.stem) for volume in plan.volumes]
+    for job, _ in plan.planes:
+        names += output_names(job, plan.settings, with_labels=job.rank not in in_volumes)
+    return names
+
+
+def label_name(stem: str) -> str:
+    """Give the name of the label image of a plane or a volume."""
+    return f"{stem}_labels.tif"
+
+
+def output_names(job: PlaneJob, settings: CountSettings, *, with_labels: bool = True) -> tuple[str, ...]:
+    """Give the files that counting this plane writes, the label image first; those of volumes share one label image."""
+    names = [label_name(job.stem)] if with_labels else []
     if settings.pictures != "none" and job.image_plane is not None:
         names.append(f"{job.stem}_overlay.png")
     if "geojson" in settings.save:
@@ -36,14 +50,15 @@ def output_names(job: PlaneJob, settings: CountSettings) -> tuple[str, ...]:
 
 def write_files(
     job: PlaneJob,
-    found: FoundRows,
+    labels: Rows,
+    count: int | None,
     table: ObjectTable,
     flags: Mapping[str, NDArray[np.bool_]],
     image: ImageRows | None,
     settings: CountSettings,
     reporter: Reporter,
 ) -> None:
-    """Write them all.
+    """Write them all; `count` is the greatest label, None where no label image is to be written.
 
     Raises
     ------
@@ -51,20 +66,20 @@ def write_files(
         A file exists or cannot be written.
     """
     folder, overwrite = settings.output, settings.overwrite
-    for name in output_names(job, settings):
+    for name in output_names(job, settings, with_labels=count is not None):
         path = folder / name
         if name.endswith("_labels.tif"):
-            write_labels(path, found.labels, count=found.count, pixel_size_um=job.pixel_size_um, overwrite=overwrite)
+            write_labels(path, labels, count=count, pixel_size_um=job.pixel_size_um, overwrite=overwrite)
         elif name.endswith("_overlay.png") and image is not None:
-            _write_overlay(name, image, found.labels, settings, reporter)
+            _write_overlay(name, image, labels, settings, reporter)
         elif name.endswith(".geojson"):
             from cellmonai.report.exports.geojson import write_geojson
 
-            write_geojson(path, found.labels, table, flags=flags, name=job.stem, overwrite=overwrite)
+            write_geojson(path, labels, table, flags=flags, name=job.stem, overwrite=overwrite)
         elif name.endswith("_rois.zip"):
             from cellmonai.report.exports.rois import write_rois
 
-            write_rois(path, found.labels, table, overwrite=overwrite)
+            write_rois(path, labels, table, overwrite=overwrite)
 
 
 def report_picture(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from cellmonai.images.labels import AS_STORED, ValueChoice, open_mask, read_mask_plane
 from cellmonai.images.mask_rows import mask_rows
@@ -42,6 +43,7 @@ class OpenMask:
     rows : of each plane
     shape : of every plane, (Y, X)
     pixel_size_um : (y, x), None where the file does not say
+    z_step_um : from one depth to the next, None where the file does not say
     notes : what reading left out or chose, in words
     warnings : what may be wrong with its pixels
     require_unchanged : raises InputError when the file was written to since it was opened
@@ -49,9 +51,10 @@ class OpenMask:
     """
 
     planes: tuple[str, ...]
-    rows: tuple[Rows, ...]
+    rows: Sequence[Rows]
     shape: tuple[int, int]
     pixel_size_um: PixelSize | None
+    z_step_um: float | None = None
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     require_unchanged: Callable[[], None] = _nothing
@@ -71,6 +74,27 @@ class _StoppableRows:
     def rows(self, top: int, bottom: int) -> NDArray[Any]:
         self._check()
         return self._rows.rows(top, bottom)
+
+
+class _PlanesOnDemand(Sequence["Rows"]):
+    """The planes of an open file; what one keeps of its pixels goes with it, so that long stacks take no memory."""
+
+    def __init__(self, source: ImageSource, choice: ValueChoice, check: Callable[[], None]) -> None:
+        self._source, self._choice, self._check = source, choice, check
+
+    def __len__(self) -> int:
+        return len(self._source.planes)
+
+    @overload
+    def __getitem__(self, index: int) -> Rows: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Rows]: ...
+
+    def __getitem__(self, index: int | slice) -> Rows | list[Rows]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        return _StoppableRows(mask_rows(self._source, range(len(self))[index], self._choice), self._check)
 
 
 @dataclass
@@ -155,11 +179,8 @@ class MaskReader:
             if shared is None:
                 source = open_mask(path, memory=self.memory, choice=self.choice)
                 self._require_same(source)
-                planes = range(len(source.planes))
-                rows = tuple(_StoppableRows(mask_rows(source, index, self.choice), self.check) for index in planes)
-                shared = self._open[path] = _Shared(
-                    source, replace(_mask_of(source, rows), require_unchanged=source.require_unchanged)
-                )
+                mask = _mask_of(source, _PlanesOnDemand(source, self.choice, self.check))
+                shared = self._open[path] = _Shared(source, replace(mask, require_unchanged=source.require_unchanged))
             shared.users += 1
             return shared
 
@@ -179,14 +200,14 @@ class MaskReader:
                 del self._open[path]
 
 
-def _mask_of(source: ImageSource, rows: tuple[Rows, ...]) -> OpenMask:
-    size = source.shape[1], source.shape[2]
+def _mask_of(source: ImageSource, rows: Sequence[Rows]) -> OpenMask:
     return OpenMask(
         source.planes,
         rows,
-        size,
+        (source.shape[1], source.shape[2]),
         source.pixel_size_um,
-        source.notes,
-        source.warnings,
+        z_step_um=source.z_step_um,
+        notes=source.notes,
+        warnings=source.warnings,
         orientation=source.orientation,
     )

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from cellmonai.workflows.counting.survey import PlaneJob
 
 
-class _Changed:
+class ChangedRows:
     """Rows of which every strip is changed, pixel by pixel, when it is asked for."""
 
     def __init__(self, rows: Rows, change: Callable[[NDArray[Any]], NDArray[Any]]) -> None:
@@ -35,9 +35,11 @@ class _Changed:
 
     @property
     def shape(self) -> tuple[int, int]:
+        """(Y, X)."""
         return self._rows.shape
 
     def rows(self, top: int, bottom: int) -> NDArray[Any]:
+        """Give rows top to bottom, half-open, changed."""
         return self._change(self._rows.rows(top, bottom))
 
 
@@ -66,7 +68,7 @@ def objects_of(
             ArrayRows(_preset_labels(job, rows, settings)), how, spill=settings.output, in_memory_bytes=kept_bytes
         )
     elif plan.kind == "labels":
-        labels = _label_rows(rows, job)
+        labels = label_rows(rows, job)
         found = keep_in_rows(labels, how, spill=settings.output, threads=threads, in_memory_bytes=kept_bytes)
         if settings.kind == "auto" and is_mask_among_labels(job.look, found.notes.get("extra_pieces", 0)):
             found.close()
@@ -86,15 +88,16 @@ def objects_of(
         yield found
 
 
-def _label_rows(rows: Rows, job: PlaneJob) -> Rows:
-    return _Changed(rows, lambda part: part.view(np.uint8)) if job.dtype == np.bool_ else rows
+def label_rows(rows: Rows, job: PlaneJob) -> Rows:
+    """Give the rows of a plane as ids: single bits are the number 1."""
+    return ChangedRows(rows, lambda part: part.view(np.uint8)) if job.dtype == np.bool_ else rows
 
 
 def _inside(job: PlaneJob, rows: Rows, settings: CountSettings) -> Rows:
     if settings.threshold is not None:
         least = settings.threshold
-        return _Changed(rows_of_map(job, "foreground"), lambda part: foreground(part, least))
-    return rows if job.dtype == np.bool_ else _Changed(rows, lambda part: part != 0)
+        return ChangedRows(rows_of_map(job, "foreground"), lambda part: foreground(part, least))
+    return rows if job.dtype == np.bool_ else ChangedRows(rows, lambda part: part != 0)
 
 
 def _preset_labels(job: PlaneJob, rows: Rows, settings: CountSettings) -> NDArray[np.int32]:

@@ -93,13 +93,12 @@ def _write_parquet(done: Counted, path: Path, *, overwrite: bool) -> None:
     from cellmonai.report.exports.parquet import write_parquet
 
     amounts = [len(plane.areas_px) for plane in done.planes]
-    columns: dict[str, Any] = {
-        name: [
-            value for plane, n in zip(done.planes, amounts, strict=True) for value in [getattr(plane.count, name)] * n
-        ]
-        for name in ("image", "plane")
-    }
-    for name in dict.fromkeys(name for plane in done.planes for name in plane.cells):
+    columns: dict[str, Any] = {"image": [], "plane": []}
+    for plane, n in zip(done.planes, amounts, strict=True):
+        columns["image"] += [plane.count.image] * n
+        columns["plane"] += list(plane.cells.get("plane", [plane.count.plane] * n))
+    names = dict.fromkeys(name for plane in done.planes for name in plane.cells)
+    for name in [name for name in names if name not in columns]:
         parts = [plane.cells.get(name) for plane in done.planes]
         whole = [part for part in parts if part is not None]
         if len(whole) == len(parts):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from cellmonai.workflows.counting.masks import MaskReader
     from cellmonai.workflows.counting.settings import CountSettings
     from cellmonai.workflows.counting.survey import PlaneJob
+    from cellmonai.workflows.counting.volumes import VolumeJob
     from cellmonai.workflows.grouping.plan import GroupPlan
     from cellmonai.workflows.inferring.record import RecordedModel
 
@@ -62,6 +63,7 @@ class CountPlan:
     kind : how all masks are read
     calibrations : of the models behind the masks; None stands for masks that no model is known of
     groups : what is known of each image, None where no groups were asked for
+    volumes : label volumes among the planes, each of which is counted as one
     landscape : the predicted map that cells are split along; None for the distance transform, or where none is used
     final : the folder in which results have their names in the end; the output of `settings` is where they are written
     overwrite : results of other runs may be replaced
@@ -77,6 +79,7 @@ class CountPlan:
     calibrations: Mapping[RecordedModel | None, KnownCalibration]
     groups: GroupPlan | None = None
     landscape: MapLandscape | None = None
+    volumes: tuple[VolumeJob, ...] = ()
     final: Path = Path()
     overwrite: bool = False
     is_placed: bool = False

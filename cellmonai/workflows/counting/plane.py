@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from cellmonai.core.progress import Reporter
     from cellmonai.instances.find import FoundRows
     from cellmonai.instances.settings import InstanceSettings
-    from cellmonai.measure.objects import ObjectTable
+    from cellmonai.instances.volume import FoundVolume
     from cellmonai.workflows.counting.intervals import CountInterval
     from cellmonai.workflows.counting.plan import CountPlan
     from cellmonai.workflows.counting.survey import PlaneJob
@@ -97,17 +97,17 @@ def count_plane(
             warn_of_foreground(job, found.foreground_px, reporter)
             warn_of_pieces(job.mask.name, found.notes, reporter)  # of a preset: others number no two regions alike
         warn_of_dots(job, found, reporter)
-        image = stack.enter_context(_image(job))
+        image = stack.enter_context(image_of(job))
         table = measure_objects(found.labels, pixel_size_um=job.pixel_size_um, image=image, channel_names=job.channels)
         if kind == "labels":
             warn_of_cover(job, table.columns["area_px"], reporter)
         flags = flag_objects(table)
         interval = interval_of(plan, job, how, table, found.labels, image)
-        row = _row(job, how, table, found, flags, interval, plan)
+        row = count_row(job, how, table.columns["area_px"], found, flags, interval, plan)
         mask.require_unchanged()
         if image is not None:
             image.require_unchanged()
-        write_files(job, found, table, flags, image, settings, reporter)
+        write_files(job, found.labels, found.count, table, flags, image, settings, reporter)
         return CountedPlane(
             job=job,
             how=how,
@@ -129,7 +129,8 @@ def cell_columns(job: PlaneJob) -> list[str]:
 
 
 @contextmanager
-def _image(job: PlaneJob) -> Iterator[ImageRows | None]:
+def image_of(job: PlaneJob) -> Iterator[ImageRows | None]:
+    """Open the image of a plane, where it is known, while the block runs."""
     if job.mask.image is None or job.image_plane is None:
         yield None
         return
@@ -137,16 +138,16 @@ def _image(job: PlaneJob) -> Iterator[ImageRows | None]:
         yield ImageRows(source, job.image_plane)
 
 
-def _row(
+def count_row(
     job: PlaneJob,
     how: InstanceSettings,
-    table: ObjectTable,
-    found: FoundRows,
+    areas_px: NDArray[np.int64],
+    found: FoundRows | FoundVolume,
     flags: Mapping[str, NDArray[np.bool_]],
     interval: CountInterval,
     plan: CountPlan,
 ) -> ImageCount:
-    areas_px = table.columns["area_px"]
+    """Give the row of a plane, or of a volume by the plane that stands for it."""
     count = len(areas_px)
     pixel_um2 = job.pixel_size_um[0] * job.pixel_size_um[1] if job.pixel_size_um else None
     mean, median = (float(np.mean(areas_px)), float(np.median(areas_px))) if count else (None, None)

@@ -42,6 +42,7 @@ class CountSettings:
     images : folder with the images of the masks, for pictures and intensities
     kind : read inputs as binary masks or label images; `auto` decides once for all of them
     cell_values, mask_threshold : values of the masks that are cells, or from which on they are, as in `ValueChoice`
+    per_plane : count each plane of a label stack by itself, also where ids run through its planes
     threshold : cut the probability maps that `infer` left again, in [0, 1]
     split, opening, closing, fill_holes, border : as in `InstanceSettings`
     min_distance : least distance of two markers as typed, `7px` or `3um`; for `split` markers only
@@ -72,6 +73,7 @@ class CountSettings:
     kind: AskedKind = "auto"
     cell_values: tuple[int, ...] = ()
     mask_threshold: float | None = None
+    per_plane: bool = False
     threshold: float | None = None
     split: Split | None = None
     opening: int | None = None

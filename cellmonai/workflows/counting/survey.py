@@ -46,6 +46,7 @@ class PlaneJob:
     dtype : of its values
     look : what its values mean
     rank : which one it is of all planes, from 0
+    z_step_um : from one depth to the next, None where neither the mask nor its image says
     image_plane, channels : the plane of the image and the names of its channels; None and () where no image is known
     image_as_stored : whether the mask lies as the image is stored, and not as its orientation tag shows it
     """
@@ -62,6 +63,7 @@ class PlaneJob:
     channels: tuple[str, ...] = ()
     image_as_stored: bool = False
     rank: int = 0
+    z_step_um: float | None = None
 
     @property
     def values(self) -> MaskValues:
@@ -91,6 +93,7 @@ class _Image:
     channels: tuple[str, ...] = ()
     pixel_size_um: PixelSize | None = None
     as_stored: bool = False
+    z_step_um: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +171,7 @@ def _jobs(mask: MaskInput, opened: OpenMask, said: Heard, pixel_size_um: PixelSi
                 image_plane=image.planes[index],
                 channels=image.channels,
                 image_as_stored=image.as_stored,
+                z_step_um=opened.z_step_um or image.z_step_um,
             )
         )
     return jobs
@@ -182,10 +186,9 @@ def _image_of(mask: MaskInput, opened: OpenMask, said: Heard) -> _Image:
             for sentence in image.warnings:
                 said.warn("missing_chunks", f"of its image, {sentence}", mask.name)
             if not _lies_as_stored(image, mask, opened, said):
-                return _Image(_matching_planes(mask, opened, image), image.channels, image.pixel_size_um)
+                return _as_image(_matching_planes(mask, opened, image), image)
         with open_image(mask.image, as_stored=True) as image:
-            planes = _matching_planes(mask, opened, image)
-            return _Image(planes, image.channels, image.pixel_size_um, as_stored=True)
+            return replace(_as_image(_matching_planes(mask, opened, image), image), as_stored=True)
     except READ_FAILURES as error:
         if mask.image_is_given:
             raise
@@ -200,6 +203,10 @@ def _lies_as_stored(image: ImageSource, mask: MaskInput, opened: OpenMask, said:
         what = "its image has an orientation tag and the mask has none; both were taken as they are shown"
         said.warn("orientation_unsure", what, mask.name)
     return lies == "stored"
+
+
+def _as_image(planes: Sequence[int | None], source: ImageSource) -> _Image:
+    return _Image(planes, source.channels, source.pixel_size_um, z_step_um=source.z_step_um)
 
 
 def _matching_planes(mask: MaskInput, opened: OpenMask, image: ImageSource) -> list[int | None]:

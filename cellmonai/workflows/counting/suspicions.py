@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from cellmonai.core.progress import Reporter
     from cellmonai.instances.find import FoundRows
     from cellmonai.instances.mask_kind import Kind
+    from cellmonai.instances.volume import FoundVolume
     from cellmonai.workflows.counting.settings import CountSettings
     from cellmonai.workflows.counting.survey import PlaneJob
 
@@ -67,7 +68,7 @@ def warn_of_foreground(job: PlaneJob, foreground_px: int, reporter: Reporter) ->
         reporter.warn("mostly_foreground", f"{share:.0f} % is foreground; is the mask inverted?", job.mask.name)
 
 
-def check_labels(job: PlaneJob, found: FoundRows, settings: CountSettings, reporter: Reporter) -> None:
+def check_labels(job: PlaneJob, found: FoundRows | FoundVolume, settings: CountSettings, reporter: Reporter) -> None:
     """Refuse a photograph taken for a label image; warn of labels lost on saving or in pieces, and of masks among them.
 
     Raises
