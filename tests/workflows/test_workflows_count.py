@@ -102,7 +102,6 @@ def test_touching_cells_are_split_unless_told_not_to(tmp_path: Path) -> None:
         pytest.param((0, 1), np.uint8, id="0 and 1"),
         pytest.param((0, 255), np.uint8, id="0 and 255"),
         pytest.param((0, 65535), np.uint16, id="0 and 65535"),
-        pytest.param((0, 7), np.uint16, id="0 and 7"),
     ],
 )
 def test_two_values_with_zero_are_a_binary_mask(tmp_path: Path, values: tuple[int, int], dtype: type) -> None:

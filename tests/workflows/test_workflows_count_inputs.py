@@ -14,6 +14,7 @@ from cellmonai.core.errors import InputError, UsageError
 from cellmonai.core.progress import Silent
 from cellmonai.images.open import open_image
 from cellmonai.images.write import write_labels, write_maps, write_mask, write_png
+from cellmonai.instances.components import label_components
 from cellmonai.workflows.count import CountResult, count
 from cellmonai.workflows.counting.settings import CountSettings
 from cellmonai.workflows.inferring.record import read_infer_record
@@ -188,11 +189,14 @@ def test_images_beside_masks_are_not_counted_and_that_is_said(tmp_path: Path) ->
 
 
 def test_what_count_left_can_be_counted_again(tmp_path: Path) -> None:
-    write_labels(tmp_path / "masks" / "a_labels.tif", squares(2) * np.int32(1), pixel_size_um=None, overwrite=False)
+    (tmp_path / "masks").mkdir()
+    for name, cells in (("a", 2), ("b", 1)):
+        labels = label_components(squares(cells))
+        write_labels(tmp_path / "masks" / f"{name}_labels.tif", labels, pixel_size_um=None, overwrite=False)
     first = run(tmp_path)
-    assert counted(first) == {"a": 2}
+    assert counted(first) == {"a": 2, "b": 1}
     again = count([tmp_path / "counts"], settings=CountSettings(output=tmp_path / "again"))
-    assert counted(again) == {"a": 2}
+    assert counted(again) == {"a": 2, "b": 1}
 
 
 def test_the_same_file_named_twice_is_counted_once(tmp_path: Path) -> None:

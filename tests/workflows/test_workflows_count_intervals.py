@@ -496,10 +496,18 @@ def test_a_block_that_is_sorted_otherwise_is_refused() -> None:
         Calibration.from_json(document)
 
 
-def test_a_damaged_calibration_is_a_reason_not_a_failure() -> None:
-    assert "calibration cannot be read ('digest' is missing)" in (
-        known({k: v for k, v in BLOCK.items() if k != "digest"}).reason or ""
-    )
+def test_a_damaged_calibration_is_never_written() -> None:
+    with pytest.raises(InputError, match=r"calibration cannot be read \('digest' is missing\)"):
+        known({k: v for k, v in BLOCK.items() if k != "digest"})
+
+
+def test_a_damaged_model_is_a_reason_not_a_failure() -> None:
+    path = write_card(Path("model.safetensors"), calibration())
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    found = find_calibration(recorded(path), level=0.95)
+    assert found.calibration is None
+    assert "damaged" in (found.reason or "")
 
 
 def test_a_model_that_infer_ran_gives_its_calibration_through_the_record() -> None:

@@ -136,13 +136,18 @@ def test_the_centres_come_before_the_distance_and_that_before_the_border(tmp_pat
 
 
 @pytest.mark.parametrize(
-    "options", [{"split": "none"}, {"kind": "labels"}, {"preset": "tashfeen"}], ids=["none", "labels", "preset"]
+    ("options", "cells"),
+    [
+        pytest.param({"split": "none"}, 2, id="none"),
+        pytest.param({"kind": "labels"}, 1, id="labels"),
+        pytest.param({"preset": "tashfeen"}, 2, id="preset"),
+    ],
 )
-def test_what_count_does_not_split_uses_no_map(tmp_path: Path, options: dict[str, Any]) -> None:
+def test_what_count_does_not_split_uses_no_map(tmp_path: Path, options: dict[str, Any], cells: int) -> None:
     inferred(tmp_path / "masks", ["centre"])
     with_map = run(tmp_path, **options)
     inferred(tmp_path / "masks", [])
-    assert with_map.total == run(tmp_path, overwrite=True, **options).total == 2
+    assert with_map.total == run(tmp_path, overwrite=True, **options).total == cells
     assert "landscape" not in with_map.parameters
 
 
