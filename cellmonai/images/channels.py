@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 RGB_NAMES = ("red", "green", "blue")
 
+_ABOUT = 0.9
+"""Channels whose standard deviations are so near each other differ about as much."""
+
 
 def is_grey_rgb(array: NDArray[Any]) -> bool:
     """Tell whether `array` (C, Y, X) has three equal channels: a grey picture stored as colour."""
@@ -24,8 +27,12 @@ def is_grey_rgb(array: NDArray[Any]) -> bool:
 
 
 def strongest_channel(array: NDArray[Any]) -> int:
-    """Give the index of the channel of `array` (C, Y, X) whose values differ most: the one that holds the signal."""
-    return int(np.argmax([float(channel.astype(np.float64).std()) for channel in array]))
+    """Give the index of the channel of `array` (C, Y, X) that holds the signal.
+
+    It is the one whose values differ most; of several that differ about as much, the first.
+    """
+    spread = np.array([channel.std(dtype=np.float64) for channel in array])
+    return int(np.argmax(spread >= _ABOUT * spread.max()))
 
 
 def to_channels(array: NDArray[Any], wanted: int, *, where: str = "") -> NDArray[Any]:

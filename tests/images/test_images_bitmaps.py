@@ -171,3 +171,15 @@ def test_channels_are_never_changed_silently(found: int, wanted: int) -> None:
     array = np.arange(found * 4).reshape(found, 2, 2)
     with pytest.raises(InputError, match=rf"{wanted} channels? (is|are) expected"):
         to_channels(array, wanted, where="a.tif")
+
+
+@pytest.mark.parametrize(
+    ("gains", "expected"),
+    [((1, 1, 1), "red"), ((0.1, 1, 0.2), "green"), ((0, 0.3, 1), "blue"), ((0.95, 1, 0), "red"), ((0, 0, 0), "red")],
+)
+def test_the_channel_with_the_signal_is_named(gains: tuple[float, ...], expected: str) -> None:
+    noise = np.random.default_rng(0).random((3, 20, 30)) * np.array(gains)[:, np.newaxis, np.newaxis]
+    noise[0, 0, 0] += 1e-3  # so that they are not all equal
+    with pytest.raises(InputError, match="1 channel is expected") as caught:
+        to_channels(noise, 1)
+    assert caught.value.cure == f"choose one, as --channel {expected}, which varies most"
