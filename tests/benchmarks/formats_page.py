@@ -44,11 +44,12 @@ _TIFF = """
 ## Folders, patterns and links
 
 A folder means the images directly in it, in natural order, without hidden and temporary ones; `--recursive` searches
-the folders inside too, each once (`infer` passes over those that hold results). What is left out is said: files of
-other kinds by suffix and number, folders that were not searched by name. Where these are images (`.czi`, `.lif`,
-`.nd2`, `.gif`, …), it is a warning with the code `left_out`, which stands in `--json` and `run.json` too; export them
-as OME-TIFF. A pattern in quotes works as in a shell; `**` is refused. A link to a file or a folder is followed; a link
-to nothing, to itself, to a pipe or a device is refused by name. Links inside a Zarr folder are never followed.
+the folders inside too, each once; `infer` passes over folders of results, `count` over those of other counts. What is
+left out is said: files of other kinds by suffix and number, folders that were not searched by name. Where these are
+images (`.czi`, `.lif`, `.nd2`, `.gif`, …), it is a warning with the code `left_out`, which stands in `--json` and
+`run.json` too; export them as OME-TIFF. A pattern in quotes works as in a shell; `**` is refused. A link to a file or a
+folder is followed; a link to nothing, to itself, to a pipe or a device is refused by name. Links inside a Zarr folder
+are never followed.
 
 ## TIFF
 

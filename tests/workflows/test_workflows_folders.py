@@ -104,7 +104,9 @@ def test_count_takes_folders_inside_with_what_infer_left_in_them() -> None:
     save("pictures/q.tif")
     otsu("pictures", output=Path("in/p3"))
     assert counted("in/a.tif", "in/p2") == {"a": 3, "x": 2}
-    assert counted("in", recursive=True, output=Path("all")) == {"in_a": 3, "p1_a": 1, "x": 2, "q": 3}
+    cells = {"in_a": 3, "p1_a": 1, "x": 2, "q": 3}
+    assert counted("in", recursive=True, output=Path("in/counts")) == cells
+    assert counted("in", recursive=True, output=Path("all")) == cells  # without the label images of the other count
 
 
 def test_evaluate_pairs_files_of_folders_inside_by_folder_and_name() -> None:

@@ -132,7 +132,11 @@ def _files_of(
     reporter: Reporter,
 ) -> Iterator[tuple[list[Path], InferRecord | None]]:
     """Give the masks of an input, folder by folder, with the record of `infer` where it left them."""
-    avoid = same_folder(settings.output)
+    is_output = same_folder(settings.output)
+
+    def avoid(folder: Path) -> bool:  # label images of a count would be counted once more
+        return is_output(folder) or (folder / "counts.json").exists()
+
     if not is_folder(given) or is_zarr_folder(given):
         found = find_images([given], recursive=settings.recursive, avoid=avoid)
         left_out.add(found)
