@@ -190,6 +190,8 @@ class BitmapSource(ImageSource):
         return np.ascontiguousarray(self._pixels[list(channels), box[0] : box[2], box[1] : box[3]])
 
     def _decoded(self) -> NDArray[Any]:
+        if self._kind == "PNG":
+            _check_chunks(self.path.read_bytes(), self.path)
         with _opened(self.path, self._kind) as image:
             image.load()
             if image.mode == "P" and not self._as_index:
@@ -211,7 +213,7 @@ class BitmapSource(ImageSource):
 
 
 def _check_chunks(data: bytes, path: Path) -> None:
-    """Compare a PNG's checksums, whose errors the deep decoder only prints."""
+    """Compare a PNG's checksums, which one decoder only prints about and the other does not look at to the end."""
     at = 8
     while at + 12 <= len(data):
         length = int.from_bytes(data[at : at + 4])

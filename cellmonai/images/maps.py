@@ -137,7 +137,7 @@ def open_maps(path: Path) -> StoredMaps:
         stored = {os.path.relpath(file, header.folder).replace(os.sep, "/") for file in chunk_files(header.folder)}
         if len(stored) < header.file_count or not stored >= set(_chunk_names(header)):
             raise InputError("a part of the maps is lost", where=str(path), cure="run `cellmonai infer` again")
-        names, size = facts.get("names"), facts.get("pixel_size_um")
+        names, size = facts.get("names") or [], facts.get("pixel_size_um")
         if not _are_names(names, header.shape[0]) or facts.get("one_is") != kind or not _is_size(size):
             raise InputError("the maps are damaged", where=str(path), cure="run `cellmonai infer` again")
         array, _ = open_zarr(header)

@@ -9,7 +9,7 @@ import math
 import struct
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -18,6 +18,8 @@ from cellmonai.images.resolution import both, micrometres
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from cellmonai.core.units import PixelSize
 
@@ -29,26 +31,6 @@ _MOST_AXES = 5
 _TYPES = {2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4", 1024: "i8", 1280: "u8"}
 _UNITS = {1: "m", 2: "mm", 3: "um"}
 _LARGEST_OFFSET = 2**30  # what lies before the pixels are headers of other programs
-
-
-class _Fields(NamedTuple):
-    """Offset and type of each field that is read."""
-
-    dim: tuple[int, str]
-    datatype: tuple[int, str]
-    bitpix: tuple[int, str]
-    pixdim: tuple[int, str]
-    vox_offset: tuple[int, str]
-    slope: tuple[int, str]
-    inter: tuple[int, str]
-    units: tuple[int, str]
-    magic: int
-
-
-_VERSIONS = {
-    348: _Fields((40, "8h"), (70, "h"), (72, "h"), (76, "8f"), (108, "f"), (112, "f"), (116, "f"), (123, "B"), 344),
-    540: _Fields((16, "8q"), (12, "h"), (14, "h"), (104, "8d"), (168, "q"), (176, "d"), (184, "d"), (500, "i"), 4),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,35 +68,38 @@ def parse_header(content: bytes, path: Path) -> NiftiHeader:
     InputError
         A field is missing, contradicts another, or is out of range; the sentence names it.
     """
-    order, fields = _version(content, path)
-
-    def values(field: tuple[int, str]) -> tuple[Any, ...]:
-        return struct.unpack_from(order + field[1], content, field[0])
-
-    magic = content[fields.magic : fields.magic + 3]
+    header, order, least = _raw(content, path)
+    magic = bytes(header["magic"])[:3]
     if magic in {b"ni1", b"ni2"}:
         raise InputError(
             "its pixels lie in another file (.img)", where=str(path), cure="save header and pixels in one .nii file"
         )
     if magic not in {b"n+1", b"n+2"}:
         raise _refused(f"magic is {magic!r}", path)
-    dtype = _dtype(values(fields.datatype)[0], values(fields.bitpix)[0], path).newbyteorder(order)
-    shape = _shape(values(fields.dim), path)
+    dtype = _dtype(int(header["datatype"]), int(header["bitpix"]), path).newbyteorder(order)
+    pixdim, unit = [float(step) for step in header["pixdim"]], _UNITS.get(int(header["xyzt_units"]) & 7, "")
     return NiftiHeader(
-        shape=shape,
+        shape=_shape(tuple(int(size) for size in header["dim"]), path),
         dtype=dtype,
-        offset=_offset(values(fields.vox_offset)[0], 352 if magic == b"n+1" else 544, path),
-        scaling=_scaling(values(fields.slope)[0], values(fields.inter)[0], path),
-        pixel_size_um=_pixel_size(values(fields.pixdim), int(values(fields.units)[0])),
-        z_step_um=micrometres(abs(values(fields.pixdim)[3]), _UNITS.get(int(values(fields.units)[0]) & 7, "")),
+        offset=_offset(float(header["vox_offset"]), least, path),
+        scaling=_scaling(float(header["scl_slope"]), float(header["scl_inter"]), path),
+        pixel_size_um=both(micrometres(abs(pixdim[2]), unit), micrometres(abs(pixdim[1]), unit)),
+        z_step_um=micrometres(abs(pixdim[3]), unit),
     )
 
 
-def _version(content: bytes, path: Path) -> tuple[Literal["<", ">"], _Fields]:
-    for size, fields in _VERSIONS.items():
+def _raw(content: bytes, path: Path) -> tuple[NDArray[Any], Literal["<", ">"], int]:
+    """Return the fields as they are stored, their byte order, and the least offset of the pixels.
+
+    nibabel knows the layout; its own checks mend and warn, where these are refused.
+    """
+    from nibabel.nifti1 import header_dtype as version_1
+    from nibabel.nifti2 import header_dtype as version_2
+
+    for dtype, least in ((version_1, 352), (version_2, 544)):
         for order in _ORDERS:
-            if content[:4] == struct.pack(f"{order}i", size) and len(content) >= size:
-                return order, fields
+            if content[:4] == struct.pack(f"{order}i", dtype.itemsize) and len(content) >= dtype.itemsize:
+                return np.frombuffer(content, dtype.newbyteorder(order), 1)[0], order, least
     raise _refused("sizeof_hdr is neither 348 nor 540, or the header is cut short", path)
 
 
@@ -160,11 +145,6 @@ def _scaling(slope: float, inter: float, path: Path) -> tuple[float, float] | No
         if not math.isfinite(value):
             raise _refused(f"{name} is {value:g}", path)
     return None if (slope, inter) == (1.0, 0.0) else (slope, inter)
-
-
-def _pixel_size(pixdim: tuple[float, ...], units: int) -> PixelSize | None:
-    unit = _UNITS.get(units & 7, "")
-    return both(micrometres(abs(pixdim[2]), unit), micrometres(abs(pixdim[1]), unit))
 
 
 def _refused(what: str, path: Path) -> InputError:

@@ -253,7 +253,7 @@ def changed_while_read(path: Path) -> InputError:
 
 
 class ArraySource(ImageSource):
-    """An image that lies in an array (planes, C, Y, X), in memory or mapped from a file."""
+    """An image that lies in an array (planes, C, Y, X), in memory."""
 
     def __init__(self, path: Path, facts: ImageFacts, budget: Budget, array: NDArray[Any]) -> None:
         super().__init__(path, facts, budget)

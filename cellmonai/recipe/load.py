@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 Source = Literal["recipe", "--set", "default"]
 
+_MOST_KEYS = 5_000
 _LARGEST_RECIPE = 1 << 20  # bytes; a recipe has a few thousand, so that anything larger is another file
 
 
@@ -122,7 +123,12 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> LoadedRecipe:
 
 def _loaded(text: str, path: Path, parsed: tuple[Override, ...]) -> LoadedRecipe:
     document = _parse(text, path)
-    origin = Origin(str(path), find_lines(text), parsed)
+    lines = find_lines(text)
+    if (
+        sum(isinstance(key[-1], str) for key in lines) > _MOST_KEYS
+    ):  # each that is wrong is compared with the right ones
+        raise RecipeError("it has more keys than a recipe", where=str(path), cure="give another TOML file")
+    origin = Origin(str(path), lines, parsed)
     for override in parsed:
         apply_override(document, override)
     recipe = anchor_paths(

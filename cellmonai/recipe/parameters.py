@@ -10,6 +10,8 @@ from typing import Any
 from cellmonai.core.errors import RecipeError
 from cellmonai.core.text import did_you_mean
 
+_LARGEST = 1e300  # a whole number may be beyond any float
+
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
@@ -79,7 +81,7 @@ class Parameter:
     def _misfit_of_number(self, value: object) -> str:
         whole = isinstance(self.default, int)
         kinds = (int,) if whole else (int, float)
-        if isinstance(value, bool) or not isinstance(value, kinds) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, kinds) or not abs(value) < _LARGEST:
             return "expected a whole number" if whole else "expected a number"
         return "" if self.low <= value <= self.high else f"expected {self._bounds()}"
 

@@ -28,9 +28,9 @@ _READ = {
     "PNG": "whole, once; up to 179 megapixels",
     "JPEG": "whole, once; up to 179 megapixels; never as a mask",
     "BMP": "whole, once; up to 179 megapixels",
-    "npy": "mapped from the file; no pickles",
+    "npy": "read where it lies; no pickles",
     "npz": "whole, once; no pickles",
-    "NIfTI": "mapped from the file; `.nii.gz` whole, once",
+    "NIfTI": "read where it lies; `.nii.gz` whole, once, with its checksum",
 }
 
 _HEAD = """# Formats: what is read, how much of it at a time, and what is refused
@@ -102,7 +102,7 @@ is taken as the image is shown, with a warning.
 Versions 0.4 (Zarr 2) and 0.5 (Zarr 3, shards too), with any of the axes t, c, z before y and x. Names of channels come
 from `omero`, the pixel size from the scale of the axes and their units. A folder that bioformats2raw wrote is its only
 image; of a plate or several images, one is named, as `plate.zarr/A/1/0`. A chunk that is not stored reads as the fill
-value, as Zarr has it; how many there are is noted in `run.json`, because a lost chunk looks the same. Compressions:
+value, as Zarr has it; `infer` and `count` warn how many there are, because a lost chunk looks the same. Compressions:
 blosc, bz2, gzip, lz4, zlib, zstd. The fingerprint of a folder is the SHA-256 of the names and digests of all files in
 it. The maps that `infer` leaves (`x_maps.zarr`) are no images: they are left out of a folder, and refused by name.
 

@@ -9,6 +9,7 @@ on the address space. Needs Linux. The table counts, for each kind of file:
 refused     one sentence that names the file
 same        the pixels and facts of the undamaged file
 other       other pixels or facts, without a word: what no format without a checksum can notice
+resealed    the same, of damage under a checksum that was computed anew
 traceback, hang, memory, killed, sentence, noise    faults; these are printed one by one
 """
 
@@ -20,14 +21,15 @@ import os
 import sys
 import time
 from collections import Counter, defaultdict
+from contextlib import suppress
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "fuzz"))
 
-from judge import FAULTS, OTHER, REFUSED, SAME, judged
+from judge import FAULTS, OTHER, REFUSED, RESEALED, SAME, judged
 from seed_files import seed_files
 
-_COLUMNS = (REFUSED, SAME, OTHER, *FAULTS)
+_COLUMNS = (REFUSED, SAME, OTHER, RESEALED, *FAULTS)
 _SHOWN = 40
 
 
@@ -47,7 +49,7 @@ def main() -> int:
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     most: dict[str, tuple[int, float]] = defaultdict(lambda: (0, 0.0))
     shown = 0
-    with (options.log or Path(os.devnull)).open("w") as log:
+    with (options.log or Path(os.devnull)).open("w") as log, suppress(KeyboardInterrupt):  # Ctrl-C ends with the table
         for found in judged(seeds, todo, seed=options.seed):
             name, outcome = found["name"], found["outcome"]
             counts[name][outcome] += 1
@@ -58,7 +60,8 @@ def main() -> int:
             if outcome in FAULTS and (shown := shown + 1) <= _SHOWN:
                 print(f"{outcome}: {name} {found['number']} ({found['done']}): {found['what']}", flush=True)
     _print_table(counts, most)
-    print(f"{len(todo):,} mutants in {time.monotonic() - began:.0f} s, seed {options.seed}")
+    done = sum(found.total() for found in counts.values())
+    print(f"{done:,} of {len(todo):,} mutants in {time.monotonic() - began:.0f} s, seed {options.seed}")
     return int(any(counts[name][fault] for name in counts for fault in FAULTS))
 
 

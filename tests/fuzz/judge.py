@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 import traceback
+import unicodedata
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,9 +36,12 @@ MOST_SECONDS = 5
 _ADDRESS_SPACE = 6 * 2**30
 _BATCH = 250
 _PLANES_READ = 3
+_NO_MASK = "refused as a mask"
+_LONGEST = 1500
+_NO_TEXT = ("Cc", "Cf", "Cs", "Zl", "Zp")  # of Unicode: what steers a terminal or breaks a line
 _PIXELS_READ = 2_000_000
 
-REFUSED, SAME, OTHER = "refused", "same", "other"
+REFUSED, SAME, OTHER, RESEALED = "refused", "same", "other", "resealed"
 FAULTS = ("traceback", "hang", "memory", "killed", "sentence", "noise")
 
 
@@ -114,8 +118,11 @@ def _work(seeds: Mapping[str, Files], batch: list[tuple[str, int]], seed: int, s
             found = _outcome(files, folder / name)
             signal.setitimer(signal.ITIMER_PROF, 0)
             found |= {"bytes": max(0, _peak() - base), "seconds": round(time.process_time() - began, 3)}
-            if found["outcome"] == SAME and found["what"] != good[name]:
-                found["outcome"] = OTHER
+            image, _, mask = found["what"].partition(" ")
+            if found["outcome"] == SAME and mask == _NO_MASK and image == good[name].partition(" ")[0] != found["what"]:
+                found["outcome"] = SAME if found["what"] == good[name] else REFUSED
+            elif found["outcome"] == SAME and found["what"] != good[name]:
+                found["outcome"] = RESEALED if "sealed" in done else OTHER
             if found["bytes"] > MOST_BYTES:
                 found["outcome"] = "memory"
             said = os.fstat(noise.fileno()).st_size
@@ -150,7 +157,8 @@ def _outcome(files: Files, path: Path) -> dict[str, Any]:
         return {"outcome": SAME, "what": read_all(path)}
     except CellmonaiError as error:
         sentence = str(error)
-        is_sentence = "\n" not in sentence and len(sentence) < 1500 and error.where and sentence.isprintable()
+        is_line = not any(unicodedata.category(letter) in _NO_TEXT for letter in sentence)
+        is_sentence = is_line and len(sentence) < _LONGEST and error.where
         return {"outcome": REFUSED if is_sentence else "sentence", "what": sentence[:300]}
     except BaseException as error:  # noqa: BLE001 - a fault of cellmonai
         where = traceback.extract_tb(error.__traceback__)[-1]
@@ -170,21 +178,21 @@ def read_all(path: Path) -> str:
     from cellmonai.images.labels import open_mask, read_mask_strip
     from cellmonai.images.open import open_image
 
-    digest, refusal = hashlib.sha256(), None
+    digest = hashlib.sha256()
     with open_image(path, memory=MEMORY) as source:
         facts = (source.stored_axes, source.shape, source.channels, source.pixel_size_um, source.planes[:9])
         digest.update(repr((facts, str(source.dtype), len(source.planes), source.levels)).encode())
         for plane in range(min(len(source.planes), _PLANES_READ)):
             digest.update(source.read(_region(source.shape), plane=plane).tobytes())
+    of_mask = hashlib.sha256()
     try:
         with open_mask(path, memory=MEMORY) as source:
             for plane in range(min(len(source.planes), _PLANES_READ)):
                 rows = _region(source.shape)[2]
-                digest.update(read_mask_strip(source, plane, 0, rows).tobytes())
-    except CellmonaiError as error:  # many images are no masks
-        refusal = error
-        digest.update(error.what.encode())
-    return digest.hexdigest() + (f" {refusal.code}" if refusal else "")
+                of_mask.update(read_mask_strip(source, plane, 0, rows).tobytes())
+    except CellmonaiError:  # many images are no masks
+        return f"{digest.hexdigest()} {_NO_MASK}"
+    return f"{digest.hexdigest()} {of_mask.hexdigest()}"
 
 
 def _region(shape: tuple[int, int, int]) -> tuple[int, int, int, int]:

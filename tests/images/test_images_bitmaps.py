@@ -183,3 +183,16 @@ def test_the_channel_with_the_signal_is_named(gains: tuple[float, ...], expected
     with pytest.raises(InputError, match="1 channel is expected") as caught:
         to_channels(noise, 1)
     assert caught.value.cure == f"choose one, as --channel {expected}, which varies most"
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16], ids=["8 bits", "16 bits"])
+def test_no_damage_to_a_png_gives_other_pixels(tmp_path: Path, dtype: type[np.generic]) -> None:
+    image = np.random.default_rng(7).integers(0, 999, (40, 48)).astype(dtype)
+    Image.fromarray(image).save(tmp_path / "a.png")
+    content = (tmp_path / "a.png").read_bytes()
+    for place in range(8, len(content)):
+        changed = bytearray(content)
+        changed[place] ^= 1 << place % 8
+        (tmp_path / "a.png").write_bytes(changed)
+        with pytest.raises(InputError), open_image(tmp_path / "a.png") as source:
+            source.read()

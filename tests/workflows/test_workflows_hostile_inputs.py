@@ -90,7 +90,7 @@ def test_all_hostile_files_together_do_not_stop_the_good_ones() -> None:
         assert len(document["images"]) == len(GOOD)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("name", list(HOSTILE))
+@pytest.mark.parametrize("name", ["pipe.tif", "loop.tif", "device.tif", "folder.png", "text.tif"])
 @pytest.mark.parametrize(
     "words",
     [

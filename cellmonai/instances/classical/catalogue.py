@@ -235,7 +235,7 @@ def _refuse_together(name: str, full: Mapping[str, Any]) -> None:
 def _value(text: str) -> object:
     try:
         document = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):  # no TOML, too many digits, or nested too deeply
         return text
     return document["value"] if list(document) == ["value"] else text
 
