@@ -287,6 +287,7 @@ def test_usage_errors_come_without_reading_anything(tmp_path: Path) -> None:
         (["--output", "o"], "output", Path("o")),
         (["-o", "o"], "output", Path("o")),
         (["--kind", "labels"], "kind", "labels"),
+        (["--per-plane"], "per_plane", True),
         (["--split", "none"], "split", "none"),
         (["--split", "learned"], "split", "learned"),
         (["--split", "markers", "--min-distance", "3um"], "min_distance", "3um"),
