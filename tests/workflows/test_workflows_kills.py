@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
     Places = Callable[..., Callable[[], Path]]
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="descriptors are not told here")
+pytestmark = [
+    pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="descriptors are not told here"),
+    pytest.mark.timeout(3600),  # hundreds of short runs each, on however slow a machine
+]
 
 CELLS = [Disc(14, 16, 7), Disc(14, 30, 7), Disc(36, 40, 8)]
 INFER = ["infer", "images", "--method", "otsu", "--pictures", "overlay", "--quiet"]
