@@ -14,7 +14,7 @@ from cellmonai.core.interrupts import stop_wish
 from cellmonai.core.locks import folder_lock
 from cellmonai.core.progress import Reporter, Silent
 from cellmonai.core.record import RunRecord
-from cellmonai.core.staging import Staging, remove_if_idle, staging_folder
+from cellmonai.core.staging import Staging, is_half_placed, remove_if_idle, staging_folder
 from cellmonai.workflows.counting.audit import AUDIT_FOLDER, refuse_impossible_audit
 from cellmonai.workflows.counting.calibration import calibrations_of, tell_intervals
 from cellmonai.workflows.counting.empty import warn_without_cells
@@ -125,7 +125,7 @@ def _staged(plan: CountPlan, reporter: Reporter) -> Iterator[tuple[CountPlan, Ke
     """
     settings = plan.settings
     names = [name for job, _ in plan.planes for name in output_names(job, settings)]
-    if not os.path.lexists(staging_folder(settings.output)):
+    if not (os.path.lexists(staging_folder(settings.output)) or is_half_placed(settings.output)):
         _refuse_outputs(plan, names)  # before the folder is made
     with folder_lock(settings.output) as is_held:
         if is_held:
