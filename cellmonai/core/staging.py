@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 NAME = ".cellmonai.new"
 """Of the folder in which new results lie until all of them are there."""
 
-RECORD = "placing.json"
+RECORD = ".cellmonai.placing.json"
+"""Of the file in the output folder that lies there while results get their names; it is the last thing to go."""
+
 _FORMAT = 1
 
 
@@ -60,15 +62,14 @@ class Staging:
             A link or file is in the way, or the folder cannot be written.
         """
         facts = None
-        if os.path.lexists(self.folder):
-            _require_folder(self.folder)
-            record = _read(self.folder)
-            if record is not None:
-                _rename_all(self.output, record)
-                if record["what"] == self._what:
-                    facts = record["facts"]
-                else:
-                    self.discard()
+        _require_folder(self.folder)
+        record = _read(self.output)
+        if record is not None:
+            _rename_all(self.output, record)
+            if record["what"] == self._what:
+                facts = record["facts"]
+            else:
+                self.discard()
         make_folder(self.folder)
         remove_orphans(self.folder)
         return facts
@@ -96,7 +97,7 @@ class Staging:
             "stale": [name for name in dict.fromkeys(stale) if name not in names],
             "facts": dict(facts or {}),
         }
-        write_json(self.folder / RECORD, record, overwrite=True)
+        write_json(self.output / RECORD, record, overwrite=True)
         _rename_all(self.output, record)
         self.discard()
 
@@ -109,14 +110,8 @@ class Staging:
             Something cannot be removed.
         """
         try:
-            for path in list(self.folder.iterdir()):
-                if path.name != RECORD:
-                    remove_any(path)
-            (self.folder / RECORD).unlink(missing_ok=True)
-            self.folder.rmdir()
-            sync_folder(self.output)
-        except FileNotFoundError:
-            return
+            remove_any(self.folder)
+            (self.output / RECORD).unlink(missing_ok=True)  # what is done again should the disk lose this is done
         except OSError as error:
             raise not_writable(self.folder, error, cure=AGAIN) from error
 
@@ -152,7 +147,7 @@ def staging_folder(output: Path) -> Path:
 
 def is_half_placed(output: Path) -> bool:
     """Tell whether a run was stopped while its results got their names, or is at it now."""
-    return os.path.lexists(staging_folder(output) / RECORD)
+    return os.path.lexists(output / RECORD)
 
 
 def refuse_half_placed(folder: Path) -> None:
@@ -180,11 +175,8 @@ def end_placing(output: Path) -> bool:
     OutputError
         The disk refuses.
     """
-    folder = staging_folder(output)
-    if not os.path.lexists(folder / RECORD):
-        return False
-    _require_folder(folder)
-    record = _read(folder)
+    _require_folder(staging_folder(output))
+    record = _read(output)
     if record is None:
         return False
     _rename_all(output, record)
@@ -193,13 +185,13 @@ def end_placing(output: Path) -> bool:
 
 
 def _require_folder(folder: Path) -> None:
-    if folder.is_symlink() or not folder.is_dir():
+    if os.path.lexists(folder) and (folder.is_symlink() or not folder.is_dir()):
         raise OutputError("a link or a file is in the way", where=str(folder), cure="move it away")
 
 
-def _read(folder: Path) -> dict[str, Any] | None:
+def _read(output: Path) -> dict[str, Any] | None:
     """Read the record of results on their way, None where there is none."""
-    path = folder / RECORD
+    path = output / RECORD
     if not os.path.lexists(path):
         return None
     try:
@@ -217,7 +209,7 @@ def _damaged(path: Path) -> OutputError:
     return OutputError(
         "the record of results that are being put in place is damaged",
         where=str(path),
-        cure="remove the folder that holds it, and run the command again with --overwrite",
+        cure="remove it, and run the command again with --overwrite",
     )
 
 
@@ -225,7 +217,9 @@ def _is_inner(name: object) -> bool:
     if not isinstance(name, str):
         return False
     path = PurePosixPath(name)
-    return bool(path.parts) and not path.is_absolute() and ".." not in path.parts and path.parts[0] != NAME
+    return (
+        bool(path.parts) and not path.is_absolute() and ".." not in path.parts and path.parts[0] not in (NAME, RECORD)
+    )
 
 
 def _rename_all(output: Path, record: Mapping[str, Any]) -> None:

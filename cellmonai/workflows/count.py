@@ -15,7 +15,7 @@ from cellmonai.core.interrupts import stop_wish
 from cellmonai.core.locks import folder_lock
 from cellmonai.core.progress import Reporter, Silent
 from cellmonai.core.record import RunRecord
-from cellmonai.core.staging import Staging, remove_if_idle, staging_folder
+from cellmonai.core.staging import Staging, is_half_placed, remove_if_idle, staging_folder
 from cellmonai.images.find import is_folder, is_zarr_folder
 from cellmonai.instances.mask_kind import decide_kind
 from cellmonai.workflows.counting.audit import AUDIT_FOLDER, refuse_impossible_audit
@@ -139,7 +139,7 @@ def _staged(plan: CountPlan, reporter: Reporter) -> Iterator[tuple[CountPlan, Ke
     """
     settings = plan.settings
     names = planned_outputs(plan)
-    if not os.path.lexists(staging_folder(settings.output)):
+    if not (os.path.lexists(staging_folder(settings.output)) or is_half_placed(settings.output)):
         _refuse_outputs(plan, names)  # before the folder is made
     with folder_lock(settings.output) as is_held:
         if is_held:

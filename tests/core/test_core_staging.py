@@ -28,7 +28,7 @@ def read(folder: Path) -> dict[str, str]:
     return {
         path.relative_to(folder).as_posix(): path.read_text()
         for path in folder.rglob("*")
-        if path.is_file() and NAME not in path.parts
+        if path.is_file() and NAME not in path.parts and not path.name.startswith(".")
     }
 
 
@@ -78,7 +78,7 @@ def test_another_run_ends_what_was_begun_and_begins_anew(tmp_path: Path) -> None
     first = Staging(tmp_path, WHAT)
     assert first.open() is None
     write(first.folder, NEWER)
-    (tmp_path / NAME / RECORD).write_text(
+    (tmp_path / RECORD).write_text(
         json.dumps({"format": 1, "what": WHAT, "names": NAMES, "stale": ["stale.txt"], "facts": {}})
     )
     other = Staging(tmp_path, {"command": "other"})
@@ -105,8 +105,8 @@ def test_what_a_failure_leaves_is_taken_away_and_older_results_stay(tmp_path: Pa
 def test_a_record_that_leads_out_of_the_folder_is_refused(tmp_path: Path, name: object) -> None:
     (tmp_path / NAME).mkdir()
     record = {"format": 1, "what": WHAT, "names": [name], "stale": [], "facts": {}}
-    (tmp_path / NAME / RECORD).write_text(json.dumps(record))
-    with pytest.raises(OutputError, match="is damaged; remove the folder that holds it"):
+    (tmp_path / RECORD).write_text(json.dumps(record))
+    with pytest.raises(OutputError, match="is damaged; remove it"):
         Staging(tmp_path, WHAT).open()
 
 

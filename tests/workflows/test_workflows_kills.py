@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import tifffile
-from kill_points import contents_of, run, walk
+from kill_points import KILLED, contents_of, differences, run, walk
 from painting import Disc, paint
 
 from cellmonai.core.staging import NAME, is_half_placed
@@ -20,13 +20,23 @@ if TYPE_CHECKING:
 
     Places = Callable[..., Callable[[], Path]]
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="descriptors are not told here")
+pytestmark = [
+    pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="descriptors are not told here"),
+    pytest.mark.timeout(3600),  # hundreds of short runs each, on however slow a machine
+]
 
 CELLS = [Disc(14, 16, 7), Disc(14, 30, 7), Disc(36, 40, 8)]
 INFER = ["infer", "images", "--method", "otsu", "--pictures", "overlay", "--quiet"]
 OTHER_INFER = ["infer", "images", "--method", "otsu", "--set", "smooth_px=0", "--quiet"]
 COUNT = ["count", "given", "--images", "images", "--threads", "1", "--quiet"]
 OTHER_COUNT = [*COUNT, "--min-area", "1px", "--save", "geojson", "--no-report"]
+FIT = ["fit", "recipe.toml", "--output", "run", "--quiet"]
+RECIPE = """
+data = { layout = "pairs", images = "images", masks = "given", split = { train = 0.5, validation = 0.5 } }
+network = { name = "basic_unet", width = 4 }
+sampling = { patch = 32, per_image = 1 }
+training = { epochs = 1, batch_size = 1, workers = 0 }
+"""
 EVALUATE = ["evaluate", "given", "given", "--output", "evaluation", "--quiet"]
 
 
@@ -43,6 +53,7 @@ def _places(tmp_path: Path) -> Places:
                 for kind in ("images", "given"):
                     (place / kind).mkdir(parents=True, exist_ok=True)
                     tifffile.imwrite(place / kind / f"{name}.tif", inside.astype(np.uint8) * 200)
+            (place / "recipe.toml").write_text(RECIPE)
             for words in before:
                 ended = run(words, place)
                 assert ended.code == 0, ended.said
@@ -81,6 +92,35 @@ def test_count_killed_in_any_write_is_ended_by_the_same_command(places: Places) 
 
 def test_evaluate_killed_anywhere_is_ended_by_the_same_command(places: Places) -> None:
     assert walk(places(), EVALUATE, folder="evaluation").total() > 20
+
+
+def test_a_fit_killed_as_it_ends_is_ended_without_training_again(places: Places) -> None:
+    place = places()()
+    whole = run(FIT, place, folder="run", number=0)
+    assert whole.code == 0, whole.said
+    expected = contents_of(place / "run")
+    last_rename = max(at for at, name in enumerate(whole.operations, 1) if name == "rename")
+    place = places()()
+    assert run(FIT, place, folder="run", number=last_rename).code == KILLED
+    assert is_half_placed(place / "run")
+    again = run(FIT, place, folder="run", number=0)
+    assert again.code == 0, again.said
+    assert not differences(contents_of(place / "run"), expected)
+    assert len(again.operations) < len(whole.operations)
+    assert run(FIT, place).code == 5
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("first", [[], [FIT]], ids=["new", "overwriting"])
+def test_fit_killed_anywhere_is_ended_by_the_same_command(first: list[list[str]], places: Places) -> None:
+    words = [*FIT, "--overwrite"] if first else FIT
+    assert walk(places(*first), words, folder="run").total() > 20
+
+
+@pytest.mark.long
+def test_a_network_killed_anywhere_is_ended_by_the_same_command(places: Places) -> None:
+    words = ["infer", "images", "--model", "run", "--pictures", "overlay", "--quiet"]
+    assert walk(places(FIT), words, folder="masks").total() > 60
 
 
 @pytest.mark.parametrize("every", [5, pytest.param(1, marks=pytest.mark.long)])

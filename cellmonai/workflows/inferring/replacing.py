@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cellmonai.core.errors import OutputError
+from cellmonai.core.files import remove_orphans
 from cellmonai.core.journal import differences, read_journal
 from cellmonai.core.locks import folder_lock
 from cellmonai.core.staging import Staging, end_placing, is_half_placed, staging_folder
@@ -54,7 +55,9 @@ def beside(settings: InferSettings) -> Iterator[InferSettings]:
 
     What such a run finished stays for the same command; where it finished nothing, nothing is left.
     """
-    with folder_lock(settings.output):
+    with folder_lock(settings.output) as is_held:
+        if is_held:
+            remove_orphans(settings.output)
         staging = Staging(settings.output, {"command": "infer"})
         staging.open()
         inner = replace(settings, output=staging.folder)
