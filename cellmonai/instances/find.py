@@ -12,8 +12,9 @@ from cellmonai.core.errors import InputError
 from cellmonai.images.labels import LARGEST_LABEL
 from cellmonai.images.rows import ArrayRows
 from cellmonai.instances.basin_graph import Cells, find_cells, find_pieces, paint_strip
-from cellmonai.instances.clean import clean_rows
+from cellmonai.instances.clean import FilledRows, Holes, clean_rows
 from cellmonai.instances.filters import choose_cells, count_at_border_rules
+from cellmonai.instances.holes import HoleFiller
 from cellmonai.instances.rules import AUTO, LearnedRule, MarkerRule, NoSplit, Rule
 from cellmonai.instances.strip_store import IN_MEMORY_BYTES, StripStore
 
@@ -65,7 +66,8 @@ class Found:
     ----------
     labels : int32, shape (Y, X); 0 is background, objects are 1..N, numbered by their first pixel in raster order
     removed : how many objects fell to `min_area`, `max_area` and `border`; each counts once, under the first of them
-    notes : other counts worth telling: `extra_pieces`, how many objects more than ids a label image held
+    notes : other counts worth telling: `extra_pieces`, how many objects more than ids a label image held, and
+        `holes_filled`, how many holes of a mask were filled
     """
 
     labels: NDArray[np.int32]
@@ -165,13 +167,25 @@ def find_in_rows(
     Notes
     -----
     An empty mask gives no objects. Pixels outside the image are not background: a cell cut by the border keeps its
-    height there, and a field full of foreground is one object. Memory is bounded by a few strips and by what is
+    height there, and a field full of foreground is one object. Filling holes reads the mask again where it must. Memory is bounded by a few strips and by what is
     written down of each basin.
     """
-    store = StripStore(mask.shape[1], folder=spill, in_memory_bytes=in_memory_bytes)
-    clean = clean_rows(mask, settings, strip_rows=strip_rows)
-    cells = find_cells(clean, rule_of(settings), store, landscape=heights, strip_rows=strip_rows, threads=threads)
-    return FoundRows(cells, store, settings)
+
+    def new_store() -> StripStore:
+        return StripStore(mask.shape[1], folder=spill, in_memory_bytes=in_memory_bytes)
+
+    rule, clean = rule_of(settings), clean_rows(mask, settings)
+    if settings.fill_holes == "small":
+        filler = HoleFiller(clean, rule, new_store, landscape=heights, strip_rows=strip_rows, threads=threads)
+        cells, store = filler.find()
+        filled = filler.filled
+    else:
+        store, filled = new_store(), 0
+        if settings.fill_holes == "all":
+            holes = Holes(clean, strip_rows=strip_rows)
+            filled, clean = len(holes), FilledRows(holes, np.ones(len(holes), np.bool_))
+        cells = find_cells(clean, rule, store, landscape=heights, strip_rows=strip_rows, threads=threads)
+    return FoundRows(cells, store, settings, notes={"holes_filled": filled} if filled else {})
 
 
 def keep_in_rows(
