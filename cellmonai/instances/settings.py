@@ -110,7 +110,7 @@ class InstanceSettings:
 
 def fill_holes_word(value: Any) -> Any:
     """Turn the true and false of older models and recipes into the words of today; all else stays."""
-    return {True: "all", False: "none"}[value] if isinstance(value, bool) else value
+    return ("all" if value else "none") if isinstance(value, bool) else value
 
 
 def _check_word(field: str, word: str, allowed: tuple[str, ...]) -> None:

@@ -8,6 +8,8 @@ from cellmonai.core.errors import InputError
 from cellmonai.report.words import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -66,6 +68,14 @@ def warn_of_preset_pieces(job: PlaneJob, found: FoundRows, preset: str | None, r
             f"{preset} itself counts {extra:,} fewer before the filters: it gives one number to regions that lie apart",
             job.mask.name,
         )
+
+
+def tell_filled_holes(filled: Sequence[int], reporter: Reporter) -> None:
+    """Say how many holes were filled over all planes, and how to leave them open."""
+    if total := sum(filled):
+        where = counted(sum(number > 0 for number in filled), "mask")
+        verb = "was" if total == 1 else "were"
+        reporter.note(f"{counted(total, 'hole')} in {where} {verb} filled (else: --keep-holes)")
 
 
 def check_labels(job: PlaneJob, found: FoundRows, settings: CountSettings, reporter: Reporter) -> None:

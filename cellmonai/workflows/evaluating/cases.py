@@ -59,7 +59,8 @@ def _compare(case: Case, true: Instances, predicted: Instances, centres: CentreR
     if centres is not None:
         scores = replace(scores, centres=centres.match(predicted.labels, true.labels))
     names = case.prediction.name, case.truth.name
-    return EvaluatedImage(case.name, predicted.plane, *names, scores, predicted.removed, true.removed)
+    removed, filled = (predicted.removed, true.removed), (predicted.holes_filled, true.holes_filled)
+    return EvaluatedImage(case.name, predicted.plane, *names, scores, *removed, *filled)
 
 
 def _compare_counts(case: Case, predicted: Sequence[Instances]) -> list[EvaluatedImage]:
@@ -79,6 +80,7 @@ def _compare_counts(case: Case, predicted: Sequence[Instances]) -> list[Evaluate
             "",
             ImageScores(case.true_counts.get(side.plane, only), len(np.unique(side.labels[side.labels > 0]))),
             side.removed,
+            predicted_holes_filled=side.holes_filled,
         )
         for side in predicted
     ]

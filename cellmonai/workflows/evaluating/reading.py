@@ -38,12 +38,14 @@ class Instances:
     labels : integers, shape (Y, X); 0 is background
     inside : bool, shape (Y, X); the foreground as it was in the file
     removed : how many objects of a mask the area and border filters took away
+    holes_filled : how many holes of a mask were filled
     """
 
     plane: str
     labels: NDArray[Any]
     inside: NDArray[np.bool_]
     removed: int
+    holes_filled: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,9 @@ class Side:
         inside = array != 0
         if self.kind == "binary":
             found = find_instances(inside, self.settings)
-            return Instances(plane, found.labels, inside, sum(found.removed.values()))
+            return Instances(
+                plane, found.labels, inside, sum(found.removed.values()), found.notes.get("holes_filled", 0)
+            )
         return Instances(plane, array.astype(np.uint8) if array.dtype == np.bool_ else array, inside, 0)
 
 
