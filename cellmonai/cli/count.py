@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -104,8 +104,17 @@ def count(
     ] = None,
     closing: Annotated[int | None, typer.Option(min=0, max=254, help="Bridge gaps: radius of a closing in px.")] = None,
     fill_holes: Annotated[
-        bool | None, typer.Option("--fill-holes/--no-fill-holes", help="Fill holes inside cells.", show_default=False)
-    ] = None,
+        bool, typer.Option("--fill-holes", help="Fill all holes, also the gaps that cells enclose.", show_default=False)
+    ] = False,
+    keep_holes: Annotated[
+        bool,
+        typer.Option(
+            "--keep-holes/",
+            "--no-fill-holes/",
+            help="Fill no holes. [default: fill those of single cells: nucleoli, rings, specks]",
+            show_default=False,
+        ),
+    ] = False,
     min_area: Annotated[
         str | None, typer.Option(metavar="AREA", help="Smallest cell, as 10px or 25um2. [default: 10px]")
     ] = None,
@@ -217,7 +226,7 @@ def count(
         threshold=threshold,
         opening=opening,
         closing=closing,
-        fill_holes=fill_holes,
+        fill_holes=_fill_holes(every=fill_holes, keep=keep_holes),
         min_area=min_area,
         max_area=max_area,
         border=border.value if border else None,
@@ -246,6 +255,13 @@ def count(
     result = count_cells(masks, settings=settings, reporter=make_reporter(quiet=quiet))
     show_counted(result, settings, typed_options(context), as_json=json, quiet=quiet)
     fail_when_partial(result)
+
+
+def _fill_holes(*, every: bool, keep: bool) -> Literal["all", "none"] | None:
+    """Say which holes are filled; None leaves it to the operating point."""
+    if every and keep:
+        raise typer.BadParameter("contradicts --fill-holes; leave one of the two out", param_hint="--keep-holes")
+    return "all" if every else "none" if keep else None
 
 
 def _words(text: str | None, option: str) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from cellmonai.instances.heights import look_ahead, strip_heights, strip_map_hei
 from cellmonai.instances.join import BasinJoiner, ComponentJoiner, RegionGraph
 from cellmonai.instances.ordered import ordered_map
 from cellmonai.instances.regions import AREA, COLUMNS, FIRST_PIXEL, add_rows, add_sums
-from cellmonai.instances.rules import MarkerRule, NoSplit, Rule, unite_basins
+from cellmonai.instances.rules import LearnedRule, MarkerRule, NoSplit, PersistenceRule, Rule, unite_basins
 from cellmonai.instances.strip_store import StripStore
 from cellmonai.instances.windows import StripWindow, strip_windows
 from cellmonai.kernels.library import library
@@ -48,12 +48,14 @@ class Cells:
     shape : rows and columns of the plane
     table : int64, shape (N, COLUMNS), see `regions`
     cell_of : for each strip of the store, the cell of each number in it, int32; number 1 comes first
+    cell_of_region : the cell of each region of the graph, int32
     foreground_px : pixels of all cells
     """
 
     shape: tuple[int, int]
     table: NDArray[np.int64]
     cell_of: list[NDArray[np.int32]]
+    cell_of_region: NDArray[np.int32]
     foreground_px: int
 
 
@@ -84,7 +86,12 @@ def find_cells(
     if isinstance(rule, NoSplit):
         return find_pieces(mask, store, strip_rows=strip_rows, threads=threads)
     graph = build_basin_graph(mask, store, rule, landscape=landscape, strip_rows=strip_rows, threads=threads)
-    return _in_order(graph, unite_basins(graph.table, graph.edges, rule, columns=mask.shape[1]))
+    return unite_cells(graph, rule)
+
+
+def unite_cells(graph: RegionGraph, rule: PersistenceRule | MarkerRule | LearnedRule) -> Cells:
+    """Unite the basins of a graph to cells; a graph made for `MarkerRule` knows its seeds."""
+    return _in_order(graph, unite_basins(graph.table, graph.edges, rule, columns=graph.shape[1]))
 
 
 def build_basin_graph(
@@ -109,7 +116,7 @@ def build_basin_graph(
             heights = strip_map_heights(window, map_window, margin=margin)
         return strip_basins(heights, seed_distance_px=seed_distance)
 
-    rows = strip_rows or _strip_rows(mask.shape[1])
+    rows = strip_rows or rows_of_strips(mask.shape[1])
     for strip in ordered_map(work, _windows(mask, landscape, margin, rows), threads=threads):
         joiner.add(strip)
         store.add(strip.ids)
@@ -179,7 +186,7 @@ def _pieces(
         first = strip.table[:, FIRST_PIXEL] - window.top * window.columns
         return strip, pixels.reshape(-1)[first].astype(np.int64)
 
-    rows = strip_rows or _strip_rows(values.shape[1])
+    rows = strip_rows or rows_of_strips(values.shape[1])
     for strip, numbers in ordered_map(work, strip_windows(values, reach=0, strip_rows=rows), threads=threads):
         joiner.add(strip)
         if store is not None:
@@ -247,7 +254,8 @@ def _windows(
     yield from zip(*both, strict=True)
 
 
-def _strip_rows(columns: int) -> int:
+def rows_of_strips(columns: int) -> int:
+    """Give how many rows are worked on at a time where nothing else is asked for."""
     which = "numpy" if library() is None else "c"
     return max(LEAST_STRIP_ROWS[which], STRIP_PIXELS[which] // max(columns, 1))
 
@@ -269,5 +277,6 @@ def _in_order(graph: RegionGraph, root: NDArray[np.intp]) -> Cells:
         shape=graph.shape,
         table=cells,
         cell_of=[cell[regions] for regions in graph.region_of],
+        cell_of_region=cell,
         foreground_px=int(cells[:, AREA].sum()),
     )

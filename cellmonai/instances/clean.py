@@ -21,24 +21,19 @@ if TYPE_CHECKING:
     from cellmonai.instances.settings import InstanceSettings
 
 
-def clean_rows(mask: Rows, settings: InstanceSettings, *, strip_rows: int | None = None) -> Rows:
-    """Apply the morphology of the settings: opening, then closing, then holes.
+def clean_rows(mask: Rows, settings: InstanceSettings) -> Rows:
+    """Apply the morphology of the settings: opening, then closing.
 
     Parameters
     ----------
     mask : (Y, X), not 0 on foreground
-    settings : `opening`, `closing` and `fill_holes` are used
-    strip_rows : rows that are worked on at a time; never changes a pixel
-
-    Notes
-    -----
-    Filling holes reads the mask twice: only at its end is it known which background is enclosed.
+    settings : `opening` and `closing` are used
     """
     if settings.opening:
         mask = OpenedRows(mask, open_mask, settings.opening)
     if settings.closing:
         mask = OpenedRows(mask, close_mask, settings.closing)
-    return FilledRows(mask, strip_rows=strip_rows) if settings.fill_holes else mask
+    return mask
 
 
 class OpenedRows:
@@ -68,36 +63,79 @@ class OpenedRows:
         return done[top - first : bottom - first]
 
 
-class FilledRows:
-    """A mask with its holes filled: background whose 4-connected region does not reach the border of the plane.
+class Holes:
+    """The holes of a mask: background whose 4-connected region does not reach the border of the plane.
 
     Foreground is 8-connected, so background must be 4-connected: a closed ring one pixel wide then holds its hole in.
 
     Parameters
     ----------
-    mask : (Y, X), read once when this is made, and once more by `rows`
+    mask : (Y, X), read once when this is made, and again strip by strip when it is asked for
     strip_rows : rows that are worked on at a time
+
+    Attributes
+    ----------
+    table : int64, shape (N, COLUMNS), the sums of each hole, in order of first pixels, see `regions`
+    spans : the strips' rows, half-open
     """
 
     def __init__(self, mask: Rows, *, strip_rows: int | None = None) -> None:
         self.mask = mask
         self.shape = mask.shape
-        self._strips = list(strips(mask.shape, strip_rows=strip_rows))
+        self.spans = list(strips(mask.shape, strip_rows=strip_rows))
         joiner = ComponentJoiner(mask.shape[1], diagonal=False)
-        for top, bottom in self._strips:
-            background = _as_values(mask.rows(top, bottom))
-            joiner.add(strip_components(background, top, diagonal=False))
+        for top, bottom in self.spans:
+            joiner.add(strip_components(_background(mask.rows(top, bottom)), top, diagonal=False))
         graph = joiner.finish()
         box = graph.table
         inner = (box[:, TOP] > 0) & (box[:, LEFT] > 0) & (box[:, BOTTOM] < self.shape[0])
         inner &= box[:, RIGHT] < self.shape[1]
-        self._is_hole = [np.concatenate(([False], inner[region_of])) for region_of in graph.region_of]
+        self.table = graph.table[inner]
+        number = np.where(inner, np.cumsum(inner), 0).astype(np.int32)
+        self._number_of = [np.concatenate((np.zeros(1, np.int32), number[regions])) for regions in graph.region_of]
+
+    def __len__(self) -> int:
+        """How many holes there are."""
+        return int(self.table.shape[0])
+
+    def any_in(self, index: int) -> bool:
+        """Whether a hole lies in a strip."""
+        return bool(self._number_of[index].any())
+
+    def numbers(self, index: int) -> NDArray[np.int32]:
+        """Give the number of the hole at each pixel of a strip, from 1 on; 0 is all else."""
+        return self._numbers(index, self.mask.rows(*self.spans[index]))
+
+    def filled(self, index: int, chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Give a strip of the mask with the holes filled that are chosen, bool, shape (N,)."""
+        rows = self.mask.rows(*self.spans[index])
+        if not self.any_in(index):
+            return rows != 0
+        return (rows != 0) | np.concatenate(([False], chosen))[self._numbers(index, rows)]
+
+    def _numbers(self, index: int, rows: NDArray[Any]) -> NDArray[np.int32]:
+        return self._number_of[index][strip_components(_background(rows), 0, diagonal=False).ids]
+
+
+class FilledRows:
+    """A mask with some of its holes filled.
+
+    Parameters
+    ----------
+    holes : of the mask
+    chosen : bool, shape (N,), the holes to fill
+    """
+
+    def __init__(self, holes: Holes, chosen: NDArray[np.bool_]) -> None:
+        self.holes = holes
+        self.chosen = chosen
+        self.shape = holes.shape
         self._latest: tuple[int, NDArray[np.bool_]] = (-1, np.zeros((0, 0), np.bool_))
 
     def rows(self, top: int, bottom: int) -> NDArray[np.bool_]:
         """Give rows of the result."""
         parts = [np.zeros((0, self.shape[1]), np.bool_)]
-        for index, (first, last) in enumerate(self._strips):
+        for index, (first, last) in enumerate(self.holes.spans):
             low, high = max(first, top), min(last, bottom)
             if low < high:
                 parts.append(self._strip(index)[low - first : high - first])
@@ -107,14 +145,12 @@ class FilledRows:
         """Fill one strip; the latest is kept, as rows are asked for in smaller steps."""
         known, filled = self._latest
         if known != index:
-            rows = self.mask.rows(*self._strips[index])
-            ids = strip_components(_as_values(rows), 0, diagonal=False).ids
-            filled = (rows != 0) | self._is_hole[index][ids]
+            filled = self.holes.filled(index, self.chosen)
             self._latest = (index, filled)
         return filled
 
 
-def _as_values(rows: NDArray[Any]) -> NDArray[np.int32]:
+def _background(rows: NDArray[Any]) -> NDArray[np.int32]:
     """Give 1 on background, int32."""
     background: NDArray[np.bool_] = rows == 0
     return background.astype(np.int32)

@@ -12,8 +12,9 @@ from cellmonai.core.errors import InputError
 from cellmonai.images.labels import LARGEST_LABEL
 from cellmonai.images.rows import ArrayRows
 from cellmonai.instances.basin_graph import Cells, find_cells, find_labels, paint_strip
-from cellmonai.instances.clean import clean_rows
+from cellmonai.instances.clean import FilledRows, Holes, clean_rows
 from cellmonai.instances.filters import choose_cells, count_at_border_rules
+from cellmonai.instances.holes import HoleFiller
 from cellmonai.instances.rules import AUTO, LearnedRule, MarkerRule, NoSplit, Rule
 from cellmonai.instances.strip_store import IN_MEMORY_BYTES, StripStore
 
@@ -65,9 +66,10 @@ class Found:
     ----------
     labels : int32, shape (Y, X); 0 is background, objects are 1..N, numbered by their first pixel in raster order
     removed : how many objects fell to `min_area`, `max_area` and `border`; each counts once, under the first of them
-    notes : what is worth telling of a label image, only where it is not 0: `extra_pieces`, how many 8-connected pieces
-        more than ids it held before the filters; `labels_in_pieces`, how many of the objects lie in several pieces, and
-        `pieces_of_labels`, how many pieces these have together
+    notes : what is worth telling, only where it is not 0. Of a mask `holes_filled`, how many holes were filled. Of a
+        label image `extra_pieces`, how many 8-connected pieces more than ids it held before the filters;
+        `labels_in_pieces`, how many of the objects lie in several pieces, and `pieces_of_labels`, how many pieces these
+        have together
     """
 
     labels: NDArray[np.int32]
@@ -99,6 +101,7 @@ class FoundRows:
         store: StripStore,
         settings: InstanceSettings,
         *,
+        holes_filled: int = 0,
         pieces: NDArray[np.int64] | None = None,
     ) -> None:
         kept, removed = choose_cells(cells, settings)
@@ -107,7 +110,9 @@ class FoundRows:
         self.shape = cells.shape
         self.count = int(kept.sum())
         self.removed: Mapping[str, int] = removed
-        self.notes: Mapping[str, int] = {} if pieces is None else _notes_of(pieces, kept)
+        self.notes: Mapping[str, int] = {"holes_filled": holes_filled} if holes_filled else {}
+        if pieces is not None:
+            self.notes = _notes_of(pieces, kept)
         self.at_border_rule: Mapping[str, int] = count_at_border_rules(cells, settings)
         self.foreground_px = cells.foreground_px
         self._label_of = [number[cell_of] for cell_of in cells.cell_of]
@@ -167,13 +172,25 @@ def find_in_rows(
     Notes
     -----
     An empty mask gives no objects. Pixels outside the image are not background: a cell cut by the border keeps its
-    height there, and a field full of foreground is one object. Memory is bounded by a few strips and by what is
+    height there, and a field full of foreground is one object. Filling holes reads the mask again where it must. Memory is bounded by a few strips and by what is
     written down of each basin.
     """
-    store = StripStore(mask.shape[1], folder=spill, in_memory_bytes=in_memory_bytes)
-    clean = clean_rows(mask, settings, strip_rows=strip_rows)
-    cells = find_cells(clean, rule_of(settings), store, landscape=heights, strip_rows=strip_rows, threads=threads)
-    return FoundRows(cells, store, settings)
+
+    def new_store() -> StripStore:
+        return StripStore(mask.shape[1], folder=spill, in_memory_bytes=in_memory_bytes)
+
+    rule, clean = rule_of(settings), clean_rows(mask, settings)
+    if settings.fill_holes == "small":
+        filler = HoleFiller(clean, rule, new_store, landscape=heights, strip_rows=strip_rows, threads=threads)
+        cells, store = filler.find()
+        filled = filler.filled
+    else:
+        store, filled = new_store(), 0
+        if settings.fill_holes == "all":
+            holes = Holes(clean, strip_rows=strip_rows)
+            filled, clean = len(holes), FilledRows(holes, np.ones(len(holes), np.bool_))
+        cells = find_cells(clean, rule, store, landscape=heights, strip_rows=strip_rows, threads=threads)
+    return FoundRows(cells, store, settings, holes_filled=filled)
 
 
 def keep_in_rows(

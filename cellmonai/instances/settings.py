@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 Split = Literal["auto", "learned", "markers", "none"]
 Border = Literal["keep", "exclude", "frame"]
+FillHoles = Literal["small", "all", "none"]
 
 LARGEST_RADIUS_PX = DISTANCE_CAP_PX - 1
 """Discs of morphology are thresholds of the capped distance."""
@@ -33,7 +34,8 @@ class InstanceSettings:
     threshold : foreground probability from which a pixel is foreground, in [0, 1]; unused on masks and label images
     opening, closing : radius in px of the disc of a morphological opening (removes specks) and closing (bridges gaps),
         in this order; 0 leaves the step out
-    fill_holes : fill background that is enclosed by foreground
+    fill_holes : `small` fills the holes that belong to a cell, as nucleoli and the inside of a ring do, and leaves the
+        gaps that cells enclose, see `holes`; `all` fills all background that foreground encloses, `none` fills nothing
     split : `auto` divides touching cells by relative persistence, `learned` by a score fitted on annotated nuclei,
         `markers` by peaks at least `min_distance_px` apart, `none` takes 8-connected components
     min_distance_px : used by `markers`: a peak is the greatest pixel within this many rows and columns
@@ -50,7 +52,7 @@ class InstanceSettings:
     threshold: float = 0.5
     opening: int = 0
     closing: int = 0
-    fill_holes: bool = False
+    fill_holes: FillHoles = "small"
     split: Split = "auto"
     min_distance_px: int = 5
     min_area_px: float = 10
@@ -67,6 +69,7 @@ class InstanceSettings:
                 )
         _check_word("split", self.split, get_args(Split))
         _check_word("border", self.border, get_args(Border))
+        _check_word("fill_holes", self.fill_holes, get_args(FillHoles))
         if (
             self.min_distance_px != int(self.min_distance_px)
             or not 1 <= self.min_distance_px <= LARGEST_MIN_DISTANCE_PX
@@ -92,6 +95,8 @@ class InstanceSettings:
     def from_json(cls, document: Mapping[str, Any]) -> InstanceSettings:
         """Read what `as_json` gave; missing fields take their defaults.
 
+        Older models say true or false of `fill_holes`. They keep counting as they were tuned to: all or none.
+
         Raises
         ------
         UsageError
@@ -103,14 +108,19 @@ class InstanceSettings:
                 raise UsageError(f"unknown setting {name!r}", where="instances", cure=did_you_mean(name, known))
             if not _is_of_kind(_KINDS[name], document[name]):
                 raise UsageError(f"{name} is no {_KINDS[name]}", where=name)
-        return cls(**document)
+        return cls(**(dict(document) | {"fill_holes": fill_holes_word(document.get("fill_holes", cls().fill_holes))}))
+
+
+def fill_holes_word(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """Turn the true and false of older models and recipes into the words of today; all else stays."""
+    return ("all" if value else "none") if isinstance(value, bool) else value
 
 
 _KINDS = {
     "threshold": "number",
     "opening": "whole number",
     "closing": "whole number",
-    "fill_holes": "true or false",
+    "fill_holes": "word, true or false",
     "split": "word",
     "min_distance_px": "whole number",
     "min_area_px": "number",
@@ -122,8 +132,8 @@ _KINDS = {
 
 def _is_of_kind(kind: str, value: Any) -> bool:  # noqa: ANN401 - any JSON value
     match kind:
-        case "true or false":
-            return isinstance(value, bool)
+        case "word, true or false":
+            return isinstance(value, str | bool)
         case "word":
             return isinstance(value, str)
         case "whole number":  # a file may say 2.0
@@ -138,5 +148,5 @@ def _is_finite(value: Any) -> bool:  # noqa: ANN401 - any JSON value
 
 def _check_word(field: str, word: str, allowed: tuple[str, ...]) -> None:
     if word not in allowed:
-        cure = did_you_mean(word, allowed) or f"choose one of {', '.join(allowed)}"
+        cure = did_you_mean(str(word), allowed) or f"choose one of {', '.join(allowed)}"
         raise UsageError(f"{field} is {word!r}", where=field, cure=cure)

@@ -159,7 +159,8 @@ class FoundVolume:
     """
 
     def __init__(self, cells: VolumeCells, settings: InstanceSettings) -> None:
-        flat = Cells(cells.shape, cells.table, [], int(cells.table[:, AREA].sum()))
+        nothing = np.zeros(0, np.int32)
+        flat = Cells(cells.shape, cells.table, [], nothing, int(cells.table[:, AREA].sum()))
         kept, removed = choose_cells(flat, settings)
         self.cells = cells.take(kept)
         self.removed: Mapping[str, int] = removed

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from cellmonai.recipe.augmentations import AUGMENTATIONS, DEFAULT_AUGMENT
 from cellmonai.recipe.problems import problem
@@ -379,6 +379,11 @@ class Inference(Strict):
     )
 
 
+def _fill_holes_word(value: Any) -> Any:
+    """Turn true and false, which recipes said before, into the words of today; all else stays."""
+    return ("all" if value else "none") if isinstance(value, bool) else value
+
+
 class Instances(Strict):
     """How the predicted map becomes cells; stored in the model as its operating point."""
 
@@ -399,7 +404,10 @@ class Instances(Strict):
         default=0, ge=0, le=100, description="radius in px of a disc that removes spurs and specks; 0 is off"
     )
     closing: int = Field(default=0, ge=0, le=100, description="radius in px of a disc that closes cracks; 0 is off")
-    fill_holes: bool = Field(default=False, description="whether holes in cells are filled")
+    fill_holes: Annotated[Literal["small", "all", "none"], BeforeValidator(_fill_holes_word)] = Field(
+        default="small",
+        description="which holes are filled: small, those of single cells and no gap between cells; all; or none",
+    )
     border: Literal["keep", "exclude", "frame"] = Field(
         default="keep", description="cells cut by the image edge: keep, exclude, or only those on top or left (frame)"
     )

@@ -29,7 +29,7 @@ class ImageCount:
 
     Areas are None where there is no cell, densities and square micrometres where the pixel size is unknown.
     `interval` is (low, high) in cells, or None with the reason; `interval_conservative` is the safe second line of it.
-    `removed` counts objects by filter, `flags` cells by flag; `at_border_rule` is the count under each of
+    `removed` counts objects by filter, `holes_filled` the holes of its mask that were filled, `flags` cells by flag; `at_border_rule` is the count under each of
     `BORDER_RULES`, as far as it is known. `attributes` are plate, well, … from the name or a sheet. `is_partial` marks
     what comes from a run that never finished. `outputs` are the files about this image, relative to the output folder.
     `planes` is how many planes a volume has that was counted as one, None for a single plane.
@@ -54,6 +54,7 @@ class ImageCount:
     at_border_rule: Mapping[str, int] = field(default_factory=dict)
     attributes: Mapping[str, str] = field(default_factory=dict)
     is_partial: bool = False
+    holes_filled: int = 0
     planes: int | None = None
 
     def as_json(self) -> dict[str, Any]:
@@ -76,6 +77,7 @@ class ImageCount:
             "border_rule": self.border_rule,
             "at_border_rule": {rule: self.at_border_rule.get(rule) for rule in BORDER_RULES},
             "removed": dict(self.removed),
+            "holes_filled": self.holes_filled,
             "flags": dict(self.flags),
             "partial": self.is_partial,
             "outputs": list(self.outputs),
@@ -120,6 +122,7 @@ def write_counts(
         columns[f"count_border_{rule}"] = [row.at_border_rule.get(rule) for row in counts]
     for name in FILTERS:
         columns[f"removed_{name}"] = [row.removed.get(name, 0) for row in counts]
+    columns["holes_filled"] = [row.holes_filled for row in counts]
     for name in flag_names(counts):
         columns[name] = [row.flags.get(name) for row in counts]
     columns["partial"] = [row.is_partial for row in counts]

@@ -56,7 +56,8 @@ class EvaluatedImage:
     """One plane of one image and its scores.
 
     `prediction` and `truth` are the names of the files compared; `predicted_removed` and `true_removed` say how many
-    objects of a mask the filters of area and border took away.
+    objects of a mask the filters of area and border took away, `predicted_holes_filled` and `true_holes_filled` how many
+    of its holes were filled.
     """
 
     image: str
@@ -66,6 +67,8 @@ class EvaluatedImage:
     scores: ImageScores
     predicted_removed: int = 0
     true_removed: int = 0
+    predicted_holes_filled: int = 0
+    true_holes_filled: int = 0
 
     def as_json(self) -> dict[str, Any]:
         """Give the entry of this image; what is undefined, or unknown as only counts are, is null."""
@@ -96,6 +99,8 @@ class EvaluatedImage:
             "accuracy_background_floor": pixels.background_floor,
             "predicted_removed": self.predicted_removed,
             "true_removed": self.true_removed,
+            "predicted_holes_filled": self.predicted_holes_filled,
+            "true_holes_filled": self.true_holes_filled,
             **self._centres(),
         }
 

@@ -36,6 +36,7 @@ from cellmonai.workflows.counting.plan import CountPlan
 from cellmonai.workflows.counting.result import CountResult
 from cellmonai.workflows.counting.settings import CountSettings
 from cellmonai.workflows.counting.survey import STOPPED, survey
+from cellmonai.workflows.counting.suspicions import tell_filled_holes
 from cellmonai.workflows.counting.volumes import with_volumes
 from cellmonai.workflows.output_names import require_short_names
 
@@ -108,6 +109,7 @@ def count(
             done = count_all(plan, kept, seen.failures, found.failed, reporter)
             warn_of_failures(done.failures, found.failed, reporter)
             warn_without_cells(done, plan, reporter)
+            tell_filled_holes([plane.count.holes_filled for plane in done.planes], reporter)
             warn_of_oblong_pixels([plane.job for plane in done.planes], reporter)
             tell_intervals([plane.interval for plane in done.planes], reporter)
             parameters = settings.as_json(

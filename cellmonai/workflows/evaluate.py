@@ -184,7 +184,7 @@ def _totals(images: Sequence[EvaluatedImage], failures: Sequence[tuple[str, str]
 
 
 def _tell_removed(images: Sequence[EvaluatedImage], reporter: Reporter) -> None:
-    """Say how many objects of masks the filters took away: nothing is left out silently."""
+    """Say how many objects of masks the filters took away, and how many holes were filled."""
     for side, removed in (
         ("predictions", sum(image.predicted_removed for image in images)),
         ("truth", sum(image.true_removed for image in images)),
@@ -194,6 +194,15 @@ def _tell_removed(images: Sequence[EvaluatedImage], reporter: Reporter) -> None:
                 "objects_removed",
                 f"{removed} object{'s' * (removed != 1)} of the {side} {'were' if removed != 1 else 'was'} left out by "
                 "the filters of area and border",
+            )
+    for side, filled in (
+        ("predictions", sum(image.predicted_holes_filled for image in images)),
+        ("truth", sum(image.true_holes_filled for image in images)),
+    ):
+        if filled:
+            reporter.note(
+                f"{filled:,} hole{'s' * (filled != 1)} in masks of the {side} {'were' if filled != 1 else 'was'} filled, "
+                "as count does"
             )
 
 

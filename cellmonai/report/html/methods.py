@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cellmonai.core.text import printable
+from cellmonai.instances.settings import fill_holes_word
 from cellmonai.report.words import counted, number
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ REFERENCES = {
     "arXiv:2211.02701.",
 }
 
+_HOLES = {"small": "cleared of the holes of single cells", "all": "cleared of holes"}
 _SPLITS = {
     "auto": "Touching cells were split on the Euclidean distance to the background [distance], smoothed with a "
     "Gaussian: each local maximum is the top of a basin, and two touching basins were united where the lower maximum "
@@ -140,8 +142,8 @@ def _morphology(parameters: Mapping[str, Any]) -> list[str]:
         for key, name in (("opening", "opened"), ("closing", "closed"))
         if parameters.get(key)
     ]
-    if parameters.get("fill_holes"):
-        steps.append("cleared of holes")
+    if (holes := _HOLES.get(fill_holes_word(parameters.get("fill_holes", "none")))) is not None:
+        steps.append(holes)
     return [f"Masks were {_listed(steps)}."] if steps else []
 
 

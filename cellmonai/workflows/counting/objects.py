@@ -72,7 +72,7 @@ def objects_of(
         found = keep_in_rows(labels, how, spill=settings.output, threads=threads, in_memory_bytes=kept_bytes)
         if settings.kind == "auto" and is_mask_among_labels(job.look, found.notes.get("extra_pieces", 0)):
             found.close()
-            pieces = replace(how, split="none", opening=0, closing=0, fill_holes=False)
+            pieces = replace(how, split="none", opening=0, closing=0, fill_holes="none")
             found = find_in_rows(labels, pieces, spill=settings.output, threads=threads, in_memory_bytes=kept_bytes)
     else:
         inside = _inside(job, rows, settings)

@@ -173,4 +173,5 @@ def count_row(
         at_border_rule=dict(found.at_border_rule),
         attributes=plan.groups.attributes[job.mask.name] if plan.groups else {},
         is_partial=job.mask.is_partial,
+        holes_filled=int(found.notes.get("holes_filled", 0)),
     )

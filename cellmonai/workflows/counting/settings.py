@@ -11,7 +11,7 @@ from cellmonai.core.errors import InputError, UsageError
 from cellmonai.core.text import did_you_mean
 from cellmonai.core.units import parse_area_px
 from cellmonai.images.labels import ValueChoice
-from cellmonai.instances.settings import Border, InstanceSettings, Split
+from cellmonai.instances.settings import Border, FillHoles, InstanceSettings, Split
 from cellmonai.kernels.library import kernel_name
 from cellmonai.measure.intervals.conformal import LEVELS
 from cellmonai.workflows.counting.units import parse_length_px
@@ -78,7 +78,7 @@ class CountSettings:
     split: Split | None = None
     opening: int | None = None
     closing: int | None = None
-    fill_holes: bool | None = None
+    fill_holes: FillHoles | None = None
     min_area: str | None = None
     max_area: str | None = None
     border: Border | None = None

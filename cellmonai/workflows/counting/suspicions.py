@@ -8,7 +8,7 @@ from cellmonai.instances.mask_kind import refuse_picture, refuse_unclear
 from cellmonai.report.words import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -66,6 +66,14 @@ def warn_of_foreground(job: PlaneJob, foreground_px: int, reporter: Reporter) ->
     if foreground_px > _MOSTLY_FOREGROUND * job.pixels:
         share = 100 * foreground_px / job.pixels
         reporter.warn("mostly_foreground", f"{share:.0f} % is foreground; is the mask inverted?", job.mask.name)
+
+
+def tell_filled_holes(filled: Sequence[int], reporter: Reporter) -> None:
+    """Say how many holes were filled over all planes, and how to leave them open."""
+    if total := sum(filled):
+        where = counted(sum(number > 0 for number in filled), "mask")
+        verb = "was" if total == 1 else "were"
+        reporter.note(f"{counted(total, 'hole')} in {where} {verb} filled (else: --keep-holes)")
 
 
 def check_labels(job: PlaneJob, found: FoundRows | FoundVolume, settings: CountSettings, reporter: Reporter) -> None:

@@ -85,7 +85,8 @@ def _compare(
     if centres is not None:
         scores = replace(scores, centres=centres.match(predicted.labels, true.labels))
     names = case.prediction.name, case.truth.name
-    return EvaluatedImage(case.name, predicted.plane, *names, scores, predicted.removed, true.removed)
+    removed, filled = (predicted.removed, true.removed), (predicted.notes.get("holes_filled", 0), true.notes.get("holes_filled", 0))
+    return EvaluatedImage(case.name, predicted.plane, *names, scores, *removed, *filled)
 
 
 def _compare_counts(case: Case, predicted: Sequence[Instances]) -> list[EvaluatedImage]:
@@ -105,6 +106,7 @@ def _compare_counts(case: Case, predicted: Sequence[Instances]) -> list[Evaluate
             "",
             ImageScores(case.true_counts.get(side.plane, only), _number(side)),
             side.removed,
+            predicted_holes_filled=side.notes.get("holes_filled", 0),
         )
         for side in predicted
     ]

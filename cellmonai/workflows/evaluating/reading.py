@@ -52,7 +52,8 @@ class Instances:
     labels : integers, shape (Y, X); 0 is background
     inside : bool, shape (Y, X); the foreground as it was in the file
     removed : how many objects of a mask the area and border filters took away
-    notes : of a label image: how many labels lie in several pieces, as `Found.notes`
+    notes : of a label image how many labels lie in several pieces, of a mask how many holes were filled, as
+        `Found.notes`
     """
 
     plane: str
@@ -101,7 +102,7 @@ class Side:
             return Instances(plane, label_components(inside) if self.kind == "binary" else array, inside, 0)
         if self.kind == "binary":
             found = find_instances(inside, self.settings)
-            return Instances(plane, found.labels, inside, sum(found.removed.values()))
+            return Instances(plane, found.labels, inside, sum(found.removed.values()), found.notes)
         labels = array.astype(np.uint8) if array.dtype == np.bool_ else array
         notes = keep_labels(labels, _NO_FILTERS).notes
         extra = notes.get("extra_pieces", 0)
