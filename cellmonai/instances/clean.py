@@ -111,10 +111,12 @@ class Holes:
         rows = self.mask.rows(*self.spans[index])
         if not self.any_in(index):
             return rows != 0
-        return (rows != 0) | np.concatenate(([False], chosen))[self._numbers(index, rows)]
+        filled: NDArray[np.bool_] = np.concatenate(([False], chosen))[self._numbers(index, rows)]
+        return (rows != 0) | filled
 
     def _numbers(self, index: int, rows: NDArray[Any]) -> NDArray[np.int32]:
-        return self._number_of[index][strip_components(_background(rows), 0, diagonal=False).ids]
+        numbers: NDArray[np.int32] = self._number_of[index][strip_components(_background(rows), 0, diagonal=False).ids]
+        return numbers
 
 
 class FilledRows:

@@ -108,7 +108,7 @@ class InstanceSettings:
         return cls(**(dict(document) | {"fill_holes": fill_holes_word(document.get("fill_holes", cls().fill_holes))}))
 
 
-def fill_holes_word(value: Any) -> Any:
+def fill_holes_word(value: object) -> object:
     """Turn the true and false of older models and recipes into the words of today; all else stays."""
     return ("all" if value else "none") if isinstance(value, bool) else value
 
