@@ -31,7 +31,8 @@ class ImageCount:
     `interval` is (low, high) in cells, or None with the reason; `interval_conservative` is the safe second line of it.
     `removed` counts objects by filter, `flags` cells by flag; `at_border_rule` is the count under each of
     `BORDER_RULES`, as far as it is known. `attributes` are plate, well, … from the name or a sheet. `is_partial` marks
-    what comes from a run that never finished. `holes_filled` counts holes of the mask. `outputs` are the files about this image, relative to the output folder.
+    what comes from a run that never finished.
+    `holes_filled` counts holes of the mask. `outputs` are the files about this image, relative to the output folder.
     """
 
     image: str
