@@ -8,6 +8,7 @@ import numpy as np
 
 from cellmonai.images.rows import strips
 from cellmonai.instances.basin_graph import strip_components
+from cellmonai.instances.components import label_components
 from cellmonai.instances.join import ComponentJoiner
 from cellmonai.instances.morphology import close_mask, open_mask
 from cellmonai.instances.regions import BOTTOM, LEFT, RIGHT, TOP
@@ -111,10 +112,12 @@ class Holes:
         rows = self.mask.rows(*self.spans[index])
         if not self.any_in(index):
             return rows != 0
-        return (rows != 0) | np.concatenate(([False], chosen))[self._numbers(index, rows)]
+        filled: NDArray[np.bool_] = np.concatenate(([False], chosen))[self._numbers(index, rows)]
+        return (rows != 0) | filled
 
     def _numbers(self, index: int, rows: NDArray[Any]) -> NDArray[np.int32]:
-        return self._number_of[index][strip_components(_background(rows), 0, diagonal=False).ids]
+        numbers: NDArray[np.int32] = self._number_of[index][label_components(_background(rows), connectivity=4)]
+        return numbers
 
 
 class FilledRows:

@@ -172,7 +172,8 @@ def find_in_rows(
     Notes
     -----
     An empty mask gives no objects. Pixels outside the image are not background: a cell cut by the border keeps its
-    height there, and a field full of foreground is one object. Filling holes reads the mask again where it must. Memory is bounded by a few strips and by what is
+    height there, and a field full of foreground is one object. Filling holes may read
+    the mask again. Memory is bounded by a few strips and by what is
     written down of each basin.
     """
 

@@ -379,7 +379,7 @@ class Inference(Strict):
     )
 
 
-def _fill_holes_word(value: Any) -> Any:
+def _fill_holes_word(value: object) -> object:
     """Turn true and false, which recipes said before, into the words of today; all else stays."""
     return ("all" if value else "none") if isinstance(value, bool) else value
 

@@ -29,10 +29,11 @@ class ImageCount:
 
     Areas are None where there is no cell, densities and square micrometres where the pixel size is unknown.
     `interval` is (low, high) in cells, or None with the reason; `interval_conservative` is the safe second line of it.
-    `removed` counts objects by filter, `holes_filled` the holes of its mask that were filled, `flags` cells by flag; `at_border_rule` is the count under each of
+    `removed` counts objects by filter, `flags` cells by flag; `at_border_rule` is the count under each of
     `BORDER_RULES`, as far as it is known. `attributes` are plate, well, … from the name or a sheet. `is_partial` marks
-    what comes from a run that never finished. `outputs` are the files about this image, relative to the output folder.
-    `planes` is how many planes a volume has that was counted as one, None for a single plane.
+    what comes from a run that never finished. `holes_filled` counts holes of the mask. `outputs` are the files about
+    this image, relative to the output folder. `planes` is how many planes a volume has that was counted as one, None
+    for a single plane.
     """
 
     image: str

@@ -56,8 +56,8 @@ class EvaluatedImage:
     """One plane of one image and its scores.
 
     `prediction` and `truth` are the names of the files compared; `predicted_removed` and `true_removed` say how many
-    objects of a mask the filters of area and border took away, `predicted_holes_filled` and `true_holes_filled` how many
-    of its holes were filled.
+    objects of a mask the filters of area and border took away, `predicted_holes_filled` and `true_holes_filled` how
+    many of its holes were filled.
     """
 
     image: str

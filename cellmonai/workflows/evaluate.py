@@ -201,8 +201,8 @@ def _tell_removed(images: Sequence[EvaluatedImage], reporter: Reporter) -> None:
     ):
         if filled:
             reporter.note(
-                f"{filled:,} hole{'s' * (filled != 1)} in masks of the {side} {'were' if filled != 1 else 'was'} filled, "
-                "as count does"
+                f"{filled:,} hole{'s' * (filled != 1)} in masks of the {side} {'were' if filled != 1 else 'was'} "
+                "filled, as count does"
             )
 
 

@@ -72,7 +72,7 @@ def test_the_frame_takes_what_only_the_far_lines_cut() -> None:
         assert found.at_border_rule == {"keep": 5, "exclude": 1, "frame": 3}
 
 
-@pytest.mark.parametrize("how", [{}, {"opening": 2}, {"closing": 2}, {"fill_holes": True}, {"split": "none"}])
+@pytest.mark.parametrize("how", [{}, {"opening": 2}, {"closing": 2}, {"fill_holes": "all"}, {"split": "none"}])
 def test_any_byte_may_stand_for_true(how: dict[str, object]) -> None:
     settings = InstanceSettings(**how)  # type: ignore[arg-type]  # fields by name
     as_pillow_gives_it = (field() * np.uint8(255)).view(np.bool_)
@@ -88,8 +88,8 @@ def test_closing_bridges_a_gap() -> None:
 
 def test_filled_holes_make_a_ring_one_cell() -> None:
     ring = (paint([Disc(30, 30, 14)], (60, 60)) > 0) & ~(paint([Disc(30, 30, 9)], (60, 60)) > 0)
-    assert find_instances(ring, InstanceSettings()).count > 1
-    filled = find_instances(ring, InstanceSettings(fill_holes=True))
+    assert find_instances(ring, InstanceSettings(fill_holes="none")).count > 1
+    filled = find_instances(ring, InstanceSettings(fill_holes="all"))
     assert filled.count == 1
     assert (filled.labels > 0).sum() == (paint([Disc(30, 30, 14)], (60, 60)) > 0).sum()
 
@@ -102,7 +102,7 @@ def test_numbers_follow_first_pixels_after_filters() -> None:
 
 
 def test_an_empty_mask_gives_no_objects() -> None:
-    found = find_instances(np.zeros((20, 30), bool), InstanceSettings(opening=2, closing=2, fill_holes=True))
+    found = find_instances(np.zeros((20, 30), bool), InstanceSettings(opening=2, closing=2, fill_holes="all"))
     assert (found.count, found.labels.shape) == (0, (20, 30))
     assert found.labels.dtype == np.int32
 

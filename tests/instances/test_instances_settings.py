@@ -30,7 +30,7 @@ def test_a_value_out_of_range_is_refused_by_name(field: str, value: object, mess
 
 def test_settings_survive_writing_and_reading() -> None:
     settings = InstanceSettings(
-        threshold=0.4, opening=2, fill_holes=True, split="none", max_area_px=900.0, border="exclude"
+        threshold=0.4, opening=2, fill_holes="all", split="none", max_area_px=900.0, border="exclude"
     )
     assert InstanceSettings.from_json(json.loads(json.dumps(settings.as_json()))) == settings
 

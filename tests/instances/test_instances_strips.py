@@ -112,7 +112,7 @@ def test_strips_threads_and_kernels_change_nothing(
 
 @pytest.mark.parametrize(
     "cleaning",
-    [{"opening": 2}, {"closing": 3}, {"fill_holes": True}, {"opening": 1, "closing": 4, "fill_holes": True}],
+    [{"opening": 2}, {"closing": 3}, {"fill_holes": "all"}, {"opening": 1, "closing": 4, "fill_holes": "all"}],
     ids=lambda cleaning: "+".join(cleaning),
 )
 @pytest.mark.parametrize("name", ["painted", "noise", "spiral"])
@@ -174,7 +174,7 @@ def test_images_side_by_side_count_round_cells_between_them_once_by_the_frame_ru
 @pytest.mark.parametrize("shape", [(0, 0), (0, 5), (5, 0)], ids=str)
 @pytest.mark.parametrize("split", SPLITS)
 def test_a_plane_without_pixels_has_no_objects(shape: tuple[int, int], split: Split) -> None:
-    found = find_instances(np.zeros(shape, bool), InstanceSettings(split=split, fill_holes=True, closing=1))
+    found = find_instances(np.zeros(shape, bool), InstanceSettings(split=split, fill_holes="all", closing=1))
     assert (found.count, found.labels.shape) == (0, shape)
     assert keep_labels(np.zeros(shape, np.int32), InstanceSettings()).count == 0
 
@@ -189,7 +189,7 @@ def test_ids_that_no_label_image_can_hold_are_refused(high: int) -> None:
 def test_one_pixel_wide_holes_and_rings_are_filled_as_4_connected_background() -> None:
     mask = np.zeros((9, 9), bool)
     mask[2, 3:6] = mask[6, 3:6] = mask[3:6, 2] = mask[3:6, 6] = True
-    found = find_instances(mask, InstanceSettings(fill_holes=True, split="none", min_area_px=0))
+    found = find_instances(mask, InstanceSettings(fill_holes="all", split="none", min_area_px=0))
     assert found.count == 1
     assert int((found.labels > 0).sum()) == 12 + 9
 

@@ -51,7 +51,7 @@ def value(recipe: Recipe, key: str) -> object:
         pytest.param("training.epochs=5", "training.epochs", 5, id="whole number"),
         pytest.param("training.epochs = 5", "training.epochs", 5, id="spaces"),
         pytest.param("training.learning_rate=1e-4", "training.learning_rate", 1e-4, id="number"),
-        pytest.param("instances.fill_holes=true", "instances.fill_holes", True, id="true"),
+        pytest.param("instances.fill_holes=true", "instances.fill_holes", "all", id="true"),
         pytest.param("training.optimizer=sgd", "training.optimizer", "sgd", id="bare word"),
         pytest.param('training.optimizer="sgd"', "training.optimizer", "sgd", id="quoted word"),
         pytest.param("instances.threshold=auto", "instances.threshold", "auto", id="word or number: word"),

@@ -353,7 +353,7 @@ def test_the_same_data_give_the_same_page() -> None:
         pytest.param({"kind": "labels"}, "The inputs were label images", id="labels"),
         pytest.param({"kind": "binary", "preset": "fiji"}, "the preset “fiji”", id="preset"),
         pytest.param({"threshold": 0.4}, "reached 0.4", id="threshold"),
-        pytest.param({"opening": 2, "fill_holes": True}, "opened by a disc of radius 2 px and cleared", id="shapes"),
+        pytest.param({"opening": 2, "fill_holes": "all"}, "opened by a disc of radius 2 px and cleared", id="shapes"),
         pytest.param({"min_area": "25um2", "min_area_px": None}, "smaller than 25 µm² (2 removed)", id="area in µm²"),
         pytest.param({"min_area_px": 10.0, "max_area_px": 900.0}, "and larger than 900 px (0 removed)", id="areas"),
         pytest.param({"min_area_px": 0}, "No object was left out for its area", id="no area filter"),

@@ -208,8 +208,8 @@ def test_every_filter_and_step_changes_the_count(tmp_path: Path, option: str, va
 def test_filling_holes_changes_the_area(tmp_path: Path) -> None:
     mask = discs((48, 64), radius=12) & ~discs((48, 64), radius=3)
     save(tmp_path / "masks" / "a.tif", mask)
-    open_area = run(tmp_path, split="none").images[0].area_mean_px
-    filled = run(tmp_path, split="none", fill_holes=True, overwrite=True).images[0].area_mean_px
+    open_area = run(tmp_path, split="none", fill_holes="none").images[0].area_mean_px
+    filled = run(tmp_path, split="none", fill_holes="all", overwrite=True).images[0].area_mean_px
     assert open_area is not None
     assert filled == open_area + discs((48, 64), radius=3).sum()
 
@@ -253,7 +253,7 @@ def test_an_area_in_micrometres_without_pixel_size_is_refused(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    "option", [{"split": "none"}, {"opening": 1}, {"closing": 1}, {"fill_holes": True}], ids=lambda o: next(iter(o))
+    "option", [{"split": "none"}, {"opening": 1}, {"closing": 1}, {"fill_holes": "all"}], ids=lambda o: next(iter(o))
 )
 def test_options_that_do_nothing_on_labels_are_refused(tmp_path: Path, option: dict[str, object]) -> None:
     save(tmp_path / "masks" / "a.tif", discs((20, 20)) + 2 * discs((70, 70)).astype(np.uint8))

@@ -250,9 +250,9 @@ def test_masks_made_in_another_way_have_no_interval() -> None:
         pytest.param({"min_area_px": 25}, "min area 25 instead of 10", id="filter"),
         pytest.param({"max_area_px": 500}, "max area 500 instead of none", id="a limit where there was none"),
         pytest.param({"border": "exclude"}, "border exclude instead of keep", id="border"),
-        pytest.param({"fill_holes": True}, "fill holes on instead of off", id="holes"),
+        pytest.param({"fill_holes": "all"}, "fill holes all instead of small", id="holes"),
         pytest.param(
-            {"fill_holes": True, "opening": 1, "closing": 2, "threshold": 0.5}, "and 1 more", id="many at once"
+            {"fill_holes": "all", "opening": 1, "closing": 2, "threshold": 0.5}, "and 1 more", id="many at once"
         ),
     ],
 )

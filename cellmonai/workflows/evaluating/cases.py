@@ -85,7 +85,10 @@ def _compare(
     if centres is not None:
         scores = replace(scores, centres=centres.match(predicted.labels, true.labels))
     names = case.prediction.name, case.truth.name
-    removed, filled = (predicted.removed, true.removed), (predicted.notes.get("holes_filled", 0), true.notes.get("holes_filled", 0))
+    removed, filled = (
+        (predicted.removed, true.removed),
+        (predicted.notes.get("holes_filled", 0), true.notes.get("holes_filled", 0)),
+    )
     return EvaluatedImage(case.name, predicted.plane, *names, scores, *removed, *filled)
 
 
