@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from cellmonai.instances.basin_graph import strip_components
 from cellmonai.instances.components import label_components
 from cellmonai.instances.join import ComponentJoiner
 from cellmonai.instances.morphology import close_mask, open_mask
-from cellmonai.instances.regions import BOTTOM, LEFT, RIGHT, TOP
+from cellmonai.instances.regions import AREA, BOTTOM, LEFT, RIGHT, TOP
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from cellmonai.images.rows import Rows
     from cellmonai.instances.settings import InstanceSettings
+
+_LISTED_SHARE = 32  # strips of which holes cover less than one pixel in so many keep them as a list
 
 
 def clean_rows(mask: Rows, settings: InstanceSettings) -> Rows:
@@ -68,6 +70,8 @@ class Holes:
     """The holes of a mask: background whose 4-connected region does not reach the border of the plane.
 
     Foreground is 8-connected, so background must be 4-connected: a closed ring one pixel wide then holds its hole in.
+    Where holes cover little of a strip, which is the rule, their pixels are kept as a list; else they are found again
+    each time they are asked for, so that memory stays bounded on noise too.
 
     Parameters
     ----------
@@ -85,8 +89,11 @@ class Holes:
         self.shape = mask.shape
         self.spans = list(strips(mask.shape, strip_rows=strip_rows))
         joiner = ComponentJoiner(mask.shape[1], diagonal=False)
+        self._pixels: list[_Pixels | None] = []
         for top, bottom in self.spans:
-            joiner.add(strip_components(_background(mask.rows(top, bottom)), top, diagonal=False))
+            strip = strip_components(_background(mask.rows(top, bottom)), top, diagonal=False)
+            joiner.add(strip)
+            self._pixels.append(_few_pixels(strip.ids, strip.table, mask.shape[1]))
         graph = joiner.finish()
         box = graph.table
         inner = (box[:, TOP] > 0) & (box[:, LEFT] > 0) & (box[:, BOTTOM] < self.shape[0])
@@ -99,25 +106,42 @@ class Holes:
         """How many holes there are."""
         return int(self.table.shape[0])
 
-    def any_in(self, index: int) -> bool:
-        """Whether a hole lies in a strip."""
-        return bool(self._number_of[index].any())
-
-    def numbers(self, index: int) -> NDArray[np.int32]:
-        """Give the number of the hole at each pixel of a strip, from 1 on; 0 is all else."""
-        return self._numbers(index, self.mask.rows(*self.spans[index]))
+    def pixels(self, index: int) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
+        """Give the pixels of holes in a strip: their raster indices in it, rising, and the number of each hole."""
+        number_of = self._number_of[index]
+        if not number_of.any():
+            return np.zeros(0, np.intp), np.zeros(0, np.int32)
+        kept = self._pixels[index]
+        if kept is not None:
+            number = number_of[kept.region]
+            return kept.at[number > 0], number[number > 0]
+        background = _background(self.mask.rows(*self.spans[index]))
+        numbers = number_of[label_components(background, connectivity=4)].reshape(-1)
+        at = np.flatnonzero(numbers)
+        return at, numbers[at]
 
     def filled(self, index: int, chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Give a strip of the mask with the holes filled that are chosen, bool, shape (N,)."""
-        rows = self.mask.rows(*self.spans[index])
-        if not self.any_in(index):
-            return rows != 0
-        filled: NDArray[np.bool_] = np.concatenate(([False], chosen))[self._numbers(index, rows)]
-        return (rows != 0) | filled
+        filled: NDArray[np.bool_] = self.mask.rows(*self.spans[index]) != 0
+        at, number = self.pixels(index)
+        filled.reshape(-1)[at[chosen[number - 1]]] = True
+        return filled
 
-    def _numbers(self, index: int, rows: NDArray[Any]) -> NDArray[np.int32]:
-        numbers: NDArray[np.int32] = self._number_of[index][label_components(_background(rows), connectivity=4)]
-        return numbers
+
+class _Pixels(NamedTuple):
+    """Raster indices in a strip, and the region of background that each belongs to."""
+
+    at: NDArray[np.intp]
+    region: NDArray[np.int32]
+
+
+def _few_pixels(ids: NDArray[np.int32], table: NDArray[np.int64], columns: int) -> _Pixels | None:
+    """Give the pixels of all regions that may be holes; None where they cover too much of the strip."""
+    may_be = (table[:, LEFT] > 0) & (table[:, RIGHT] < columns)
+    if int(table[may_be, AREA].sum()) > ids.size // _LISTED_SHARE:
+        return None
+    at = np.flatnonzero(np.concatenate(([False], may_be))[ids]) if may_be.any() else np.zeros(0, np.intp)
+    return _Pixels(at, ids.reshape(-1)[at])
 
 
 class FilledRows:

@@ -5,6 +5,9 @@ pieces without necks between them, while the filled cell is round. The cells aro
 while the filled gap makes them an odd clump. So the roundness of each cell with its holes filled is compared with the
 pieces along the edges of these holes. Roundness is the area over that of the ellipse of equal second moments, a neck is
 the highest saddle over the peak; both come from whole-number sums, so the choice is a function of the mask alone.
+
+Most masks have no hole, or only gaps whose cells are rounder than the flower that they make with the gap. These are
+known from sums. Regions of foreground that may have holes of cells are gathered on a canvas, and split again there.
 """
 
 from __future__ import annotations
@@ -14,17 +17,31 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cellmonai.images.rows import ArrayRows
 from cellmonai.instances.basin_graph import (
     Cells,
     build_basin_graph,
     find_cells,
-    paint_strip,
     rows_of_strips,
     unite_cells,
 )
 from cellmonai.instances.clean import FilledRows, Holes
-from cellmonai.instances.regions import AREA, LEFT, PEAK_HEIGHT, SUM_X, SUM_XX, SUM_XY, SUM_Y, SUM_YY, TOP
+from cellmonai.instances.hole_canvas import gather
+from cellmonai.instances.regions import (
+    AREA,
+    FIRST_PIXEL,
+    LEFT,
+    PEAK_HEIGHT,
+    SUM_X,
+    SUM_XX,
+    SUM_XY,
+    SUM_Y,
+    SUM_YY,
+    TOP,
+    add_rows,
+)
 from cellmonai.instances.rules import AUTO, NoSplit, Rule
+from cellmonai.instances.strip_store import StripStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,9 +50,8 @@ if TYPE_CHECKING:
 
     from cellmonai.images.rows import Rows
     from cellmonai.instances.join import RegionGraph
-    from cellmonai.instances.strip_store import StripStore
 
-    Pairs = tuple[NDArray[np.int32], NDArray[np.int32]]
+    Pairs = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 _UNIT = 1 << 16
 LEAST_GAIN = 0.095
@@ -90,7 +106,8 @@ class HoleFiller:
         self.threads = threads
         self.filled = 0
         # the splitting that decides on holes is the result too where nothing else is asked for
-        self._is_result = landscape is None and not isinstance(rule, NoSplit)
+        self._seeds = AUTO if landscape is not None or isinstance(rule, NoSplit) else rule
+        self._is_result = self._seeds is rule
 
     def find(self) -> tuple[Cells, StripStore]:
         """Give the cells and the store that their strips lie in."""
@@ -98,26 +115,40 @@ class HoleFiller:
             return self._cells_of(self.mask)
         plain = self._split(self.mask)
         holes = Holes(_StoredMask(plain.store, self.mask.shape), strip_rows=self.strip_rows)
-        chosen, split = self._choose(holes, plain) if len(holes) else (np.zeros(0, np.bool_), plain)
+        chosen = self._choose(holes, plain) if len(holes) else np.zeros(0, np.bool_)
         self.filled = int(chosen.sum())
-        if self._is_result:
-            found = unite_cells(split.graph, self.rule), split.store
-        else:
-            found = self._cells_of(FilledRows(holes, chosen))
-            split.store.close()
-        if plain is not split:
-            plain.store.close()
+        if self._is_result and not self.filled:
+            return unite_cells(plain.graph, self._seeds), plain.store
+        found = self._cells_of(FilledRows(holes, chosen))
+        plain.store.close()
         return found
 
-    def _choose(self, holes: Holes, plain: _Splitting) -> tuple[NDArray[np.bool_], _Splitting]:
-        """Choose the holes to fill, and split the mask with these filled.
+    def _choose(self, holes: Holes, plain: _Splitting) -> NDArray[np.bool_]:
+        """Choose the holes to fill; only regions of foreground that may have some are looked at closely."""
+        pieces = _Rims(holes, plain, _pieces(plain)[0])
+        gathered = gather(
+            holes, pieces, _may_gain(pieces, holes, plain), plain.graph, plain.store, plain.cells.cell_of_region
+        )
+        if gathered is None:
+            return self._choose_by_splitting(holes, plain)
+        chosen = np.zeros(len(holes), np.bool_)
+        if gathered.mask.any():
+            canvas = ArrayRows(gathered.mask)
+            split = self._split(canvas)
+            found = Holes(canvas, strip_rows=rows_of_strips(canvas.shape[1]))
+            wanted = self._choose_by_splitting(found, split)
+            split.store.close()
+            chosen[gathered.holes_at(found.table[wanted, FIRST_PIXEL])] = True
+        return chosen
+
+    def _choose_by_splitting(self, holes: Holes, plain: _Splitting) -> NDArray[np.bool_]:
+        """Choose by splitting the mask again, with holes filled.
 
         Round holes are tried first, by themselves: between touching rings, whose own holes are round, lie gaps that are
         not, and with both filled they would look like one large cell.
         """
         round_ones = roundness(holes.table) >= int(ROUND_HOLE * _UNIT)
         round_ones &= holes.table[:, AREA] >= LEAST_ROUND_HOLE_PX
-        held, split = np.zeros(len(holes), np.bool_), plain  # what `split` has filled
         oneness, apart = _pieces(plain)
         pieces = _Rims(holes, plain, oneness)
         chosen = pieces.in_one.copy()
@@ -127,31 +158,21 @@ class HoleFiller:
                 continue
             tried = self._split(FilledRows(holes, chosen | wanted))
             gaining = wanted & _gains(pieces, _Rims(holes, tried), roundness(tried.cells.table))
+            tried.store.close()
             news = bool((gaining & ~chosen).any())
             chosen |= gaining
-            if (chosen == (chosen | wanted)).all():
-                split, held = self._instead(tried, split, plain), chosen.copy()
-            else:
-                tried.store.close()
-            if news and not chosen.all():
-                if not np.array_equal(held, chosen):
-                    split, held = self._instead(self._split(FilledRows(holes, chosen)), split, plain), chosen.copy()
+            if chosen.all():
+                break
+            if news and wanted is round_ones:
+                split = self._split(FilledRows(holes, chosen))
                 pieces = _Rims(holes, split, _pieces(split)[0])
-        if not np.array_equal(held, chosen):
-            split = self._instead(self._split(FilledRows(holes, chosen)), split, plain)
-        return chosen, split
-
-    @staticmethod
-    def _instead(new: _Splitting, old: _Splitting, plain: _Splitting) -> _Splitting:
-        """Free what `old` holds; the plain one is the mask that holes are read from."""
-        if old is not plain:
-            old.store.close()
-        return new
+                split.store.close()
+        return chosen
 
     def _split(self, mask: Rows) -> _Splitting:
-        store = self.new_store()
-        seeds = self.rule if self._is_result else AUTO
-        graph = build_basin_graph(mask, store, seeds, strip_rows=self.strip_rows, threads=self.threads)
+        store = self.new_store() if mask.shape == self.mask.shape else StripStore(mask.shape[1])
+        rows = self.strip_rows if mask.shape == self.mask.shape else None
+        graph = build_basin_graph(mask, store, self._seeds, strip_rows=rows, threads=self.threads)
         return _Splitting(graph, store, unite_cells(graph, AUTO))
 
     def _cells_of(self, mask: Rows) -> tuple[Cells, StripStore]:
@@ -191,29 +212,43 @@ class _Rims:
     ----------
     low, high : int64 per hole, the lowest and highest number of its cells, from 0
     edges, total : int64 per hole, sides of pixels, and the sum of the cells' values over them
+    hole, cell : int64, the different pairs of a hole and a cell that touch
     """
 
     def __init__(self, holes: Holes, split: _Splitting, value: NDArray[np.int64] | None = None) -> None:
-        count = len(holes)
+        count, cells = len(holes), split.cells.table.shape[0]
+        pairs = [np.zeros(0, np.int64)]
+        pairs += [(number - 1) * np.int64(max(cells, 1)) + cell for number, cell in _touching(holes, split)]
+        pair, sides = np.unique(np.concatenate(pairs), return_counts=True)
+        self.hole, self.cell = np.divmod(pair, max(cells, 1))
         self.low, self.high = np.full(count, np.iinfo(np.int64).max), np.full(count, -1)
+        np.minimum.at(self.low, self.hole, self.cell)
+        np.maximum.at(self.high, self.hole, self.cell)
         self.edges, self.total = np.zeros(count, np.int64), np.zeros(count, np.int64)
-        for numbers, cells in _pairs(holes, split):
-            hole, cell = numbers - 1, cells.astype(np.int64) - 1
-            np.minimum.at(self.low, hole, cell)
-            np.maximum.at(self.high, hole, cell)
-            if value is not None:
-                np.add.at(self.edges, hole, 1)
-                np.add.at(self.total, hole, value[cell])
-
-    @property
-    def in_one(self) -> NDArray[np.bool_]:
-        """Whether a hole lies within one cell."""
-        return self.low == self.high
+        np.add.at(self.edges, self.hole, sides)
+        if value is not None:
+            np.add.at(self.total, self.hole, sides * value[self.cell])
 
     @property
     def leave_room(self) -> NDArray[np.bool_]:
         """Whether the cell around a hole could be rounder than its pieces are; none is rounder than an ellipse."""
-        return self.total < int((1.0 - LEAST_GAIN) * _UNIT) * self.edges
+        return np.asarray(self.total < int((1.0 - LEAST_GAIN) * _UNIT) * self.edges)
+
+    @property
+    def in_one(self) -> NDArray[np.bool_]:
+        """Whether a hole lies within one cell."""
+        return np.asarray(self.low == self.high)
+
+
+def _may_gain(pieces: _Rims, holes: Holes, split: _Splitting) -> NDArray[np.bool_]:
+    """Tell which holes may belong to a cell: the hole and the pieces around it together are rounder than these pieces.
+
+    The cells around a gap make a flower with it, which is less round than they are. That is known from sums, so that
+    nothing is split again for the gaps of a dense mask.
+    """
+    together = holes.table.copy()
+    add_rows(together, pieces.hole, split.cells.table[pieces.cell])
+    return np.asarray((roundness(together) * pieces.edges > pieces.total) | pieces.in_one)
 
 
 def _pieces(split: _Splitting) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
@@ -244,37 +279,30 @@ def _gains(pieces: _Rims, whole: _Rims, round_whole: NDArray[np.int64]) -> NDArr
     return found
 
 
-def _pairs(holes: Holes, split: _Splitting) -> Iterator[Pairs]:
-    """Give, strip by strip, the numbers of holes and cells at the two sides of each shared side of a pixel."""
-    columns, known, above = holes.shape[1], -1, (np.zeros(0, np.int32), np.zeros(0, np.int32))
+def _touching(holes: Holes, split: _Splitting) -> Iterator[Pairs]:
+    """Give, strip by strip, the numbers of hole and cell, from 1 and from 0, for each side that two pixels share."""
+    columns = holes.shape[1]
     for index in range(len(holes.spans)):
-        if not (holes.any_in(index) or (index and holes.any_in(index - 1))):
+        at, number = holes.pixels(index)
+        if not at.size:
             continue
-        if index and known != index - 1:
-            above = _numbered(holes, split, index - 1, last=True)
-        numbers, cells = _numbered(holes, split, index)
-        if index:
-            yield _both(above[0], cells[0])
-            yield _both(numbers[0], above[1])
-        at = np.flatnonzero(numbers)
-        hole, flat = numbers.reshape(-1)[at], cells.reshape(-1)
+        ids = split.store.strip(index)
+        size = ids.size
         for step in (-1, 1, -columns, columns):  # holes do not reach the left and right border
             to = at + step
-            inside = (to >= 0) & (to < flat.size)
-            cell = flat[to[inside]]
-            yield hole[inside][cell > 0], cell[cell > 0]
-        known, above = index, (numbers[-1], cells[-1])
+            inside = (to >= 0) & (to < size)
+            yield _cells_at(ids.reshape(-1)[to[inside]], number[inside], split, index)
+        # the rows of pixels beyond the strip's first and last row lie in its neighbours
+        for beside, row in ((index - 1, -1), (index + 1, 0)):
+            if 0 <= beside < len(holes.spans):
+                edge = at < columns if row == -1 else at >= size - columns
+                to = at[edge] % columns
+                yield _cells_at(split.store.strip(beside)[row][to], number[edge], split, beside)
 
 
-def _numbered(holes: Holes, split: _Splitting, index: int, *, last: bool = False) -> Pairs:
-    """Give the numbers of holes and of cells in a strip, or in its last row, from 1 on."""
-    numbers, cells = holes.numbers(index), paint_strip(split.store.strip(index), split.cells.cell_of[index] + 1)
-    return (numbers[-1], cells[-1]) if last else (numbers, cells)
-
-
-def _both(numbers: NDArray[np.int32], cells: NDArray[np.int32]) -> Pairs:
-    touching = (numbers > 0) & (cells > 0)
-    return numbers[touching], cells[touching]
+def _cells_at(ids: NDArray[np.int32], number: NDArray[np.int32], split: _Splitting, index: int) -> Pairs:
+    inside = ids > 0
+    return number[inside].astype(np.int64), split.cells.cell_of[index][ids[inside] - 1].astype(np.int64)
 
 
 def roundness(table: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -292,4 +320,5 @@ def roundness(table: NDArray[np.int64]) -> NDArray[np.int64]:
     xy = (table[:, SUM_XY] - left * table[:, SUM_Y] - top * table[:, SUM_X] + top * left * area) / a
     determinant = (yy - y * y + _PIXEL_MOMENT) * (xx - x * x + _PIXEL_MOMENT) - (xy - x * y) * (xy - x * y)
     root = np.sqrt(np.maximum(determinant, _PIXEL_MOMENT * _PIXEL_MOMENT))
-    return np.floor(a / (4.0 * np.pi * root) * _UNIT + 0.5).astype(np.int64)
+    found: NDArray[np.int64] = np.floor(a / (4.0 * np.pi * root) * _UNIT + 0.5).astype(np.int64)
+    return found
