@@ -62,6 +62,9 @@ overlap by up to a fifth of their diameter, .09 and less. On touching nuclei of 
 _PER_NECK = 10
 ROUND_HOLE = 0.9
 """From here on a hole is round; the gap between discs has cusps, and .6 to .8."""
+ROUND_PIECES = 0.952
+"""From here on the pieces around a hole are round cells of their own: .95 to 1 on rings of discs that overlap by up to
+three tenths of their diameter, .14 to .95 on rings and, with few exceptions, on cells with nucleoli."""
 LEAST_ROUND_HOLE_PX = 10
 """Smaller holes have no shape."""
 _PIXEL_MOMENT = 1.0 / 12.0  # a pixel is a square, not a point
@@ -106,8 +109,8 @@ class HoleFiller:
         self.threads = threads
         self.filled = 0
         # the splitting that decides on holes is the result too where nothing else is asked for
+        self._is_result = landscape is None and not isinstance(rule, NoSplit)
         self._seeds = AUTO if landscape is not None or isinstance(rule, NoSplit) else rule
-        self._is_result = self._seeds is rule
 
     def find(self) -> tuple[Cells, StripStore]:
         """Give the cells and the store that their strips lie in."""
@@ -150,7 +153,7 @@ class HoleFiller:
         round_ones = roundness(holes.table) >= int(ROUND_HOLE * _UNIT)
         round_ones &= holes.table[:, AREA] >= LEAST_ROUND_HOLE_PX
         oneness, apart = _pieces(plain)
-        pieces = _Rims(holes, plain, oneness)
+        pieces = _Rims(holes, plain, oneness, roundness(plain.cells.table))
         chosen = pieces.in_one.copy()
         chosen[chosen] = apart[pieces.low[chosen]]
         for wanted in (round_ones, np.ones(len(holes), np.bool_)):
@@ -165,7 +168,7 @@ class HoleFiller:
                 break
             if news and wanted is round_ones:
                 split = self._split(FilledRows(holes, chosen))
-                pieces = _Rims(holes, split, _pieces(split)[0])
+                pieces = _Rims(holes, split, _pieces(split)[0], roundness(split.cells.table))
                 split.store.close()
         return chosen
 
@@ -206,16 +209,22 @@ class _Rims:
     Parameters
     ----------
     holes, split : of the same mask, in the same strips
-    value : int64 per cell of the splitting, to be added up
+    value, round_of : int64 per cell of the splitting, to be added up
 
     Attributes
     ----------
     low, high : int64 per hole, the lowest and highest number of its cells, from 0
-    edges, total : int64 per hole, sides of pixels, and the sum of the cells' values over them
+    edges, total, round_total : int64 per hole, sides of pixels, and the sums of the cells' values over them
     hole, cell : int64, the different pairs of a hole and a cell that touch
     """
 
-    def __init__(self, holes: Holes, split: _Splitting, value: NDArray[np.int64] | None = None) -> None:
+    def __init__(
+        self,
+        holes: Holes,
+        split: _Splitting,
+        value: NDArray[np.int64] | None = None,
+        round_of: NDArray[np.int64] | None = None,
+    ) -> None:
         count, cells = len(holes), split.cells.table.shape[0]
         pairs = [np.zeros(0, np.int64)]
         pairs += [(number - 1) * np.int64(max(cells, 1)) + cell for number, cell in _touching(holes, split)]
@@ -224,10 +233,11 @@ class _Rims:
         self.low, self.high = np.full(count, np.iinfo(np.int64).max), np.full(count, -1)
         np.minimum.at(self.low, self.hole, self.cell)
         np.maximum.at(self.high, self.hole, self.cell)
-        self.edges, self.total = np.zeros(count, np.int64), np.zeros(count, np.int64)
+        self.edges, self.total, self.round_total = (np.zeros(count, np.int64) for _ in range(3))
         np.add.at(self.edges, self.hole, sides)
-        if value is not None:
-            np.add.at(self.total, self.hole, sides * value[self.cell])
+        for total, added in ((self.total, value), (self.round_total, round_of)):
+            if added is not None:
+                np.add.at(total, self.hole, sides * added[self.cell])
 
     @property
     def leave_room(self) -> NDArray[np.bool_]:
@@ -270,10 +280,12 @@ def _gains(pieces: _Rims, whole: _Rims, round_whole: NDArray[np.int64]) -> NDArr
     """Tell which holes lie in cells that are rounder with all of these holes filled than their pieces are."""
     inside = np.flatnonzero(whole.in_one)
     cell = whole.low[inside]
-    edges, total = np.zeros_like(round_whole), np.zeros_like(round_whole)
+    edges, total, round_total = (np.zeros_like(round_whole) for _ in range(3))
     np.add.at(edges, cell, pieces.edges[inside])
     np.add.at(total, cell, pieces.total[inside])
+    np.add.at(round_total, cell, pieces.round_total[inside])
     gains = round_whole * edges - total > int(LEAST_GAIN * _UNIT) * edges
+    gains &= round_total < int(ROUND_PIECES * _UNIT) * edges
     found = np.zeros(whole.low.size, np.bool_)
     found[inside] = gains[cell]
     return found

@@ -104,8 +104,7 @@ def test_masks_of_turned_images_lie_under_their_cells(
     tifffile.imwrite(tmp_path / "a_mask.tif", np.ascontiguousarray(mask))
     loader = _loader()
     pair = Pair("a", tmp_path / "a.tif", (tmp_path / "a_mask.tif",), None, {})
-    loader.decide_kind([pair])
     (sample,) = loader.load([pair], STAGE)
-    assert loader.unsure == (["a"] if is_unsure else [])
+    assert [note.code for note in loader.truth.notes] == (["orientation_unsure"] if is_unsure else [])
     inside = sample.labels > 0
     assert sample.image[0][inside].min() > sample.image[0][~inside].max()
