@@ -15,6 +15,7 @@ from cellmonai.instances.basin_graph import Cells, find_cells, find_labels, pain
 from cellmonai.instances.clean import FilledRows, Holes, clean_rows
 from cellmonai.instances.filters import choose_cells, count_at_border_rules
 from cellmonai.instances.holes import HoleFiller
+from cellmonai.instances.regions import AREA
 from cellmonai.instances.rules import AUTO, LearnedRule, MarkerRule, NoSplit, Rule
 from cellmonai.instances.strip_store import IN_MEMORY_BYTES, StripStore
 
@@ -66,7 +67,8 @@ class Found:
     ----------
     labels : int32, shape (Y, X); 0 is background, objects are 1..N, numbered by their first pixel in raster order
     removed : how many objects fell to `min_area`, `max_area` and `border`; each counts once, under the first of them
-    notes : what is worth telling, only where it is not 0. Of a mask `holes_filled`, how many holes were filled. Of a
+    notes : what is worth telling, only where it is not 0. Of a mask `holes_filled` and `holes_px`, how many holes were
+        filled and how many pixels they have. Of a
         label image `extra_pieces`, how many 8-connected pieces more than ids it held before the filters;
         `labels_in_pieces`, how many of the objects lie in several pieces, and `pieces_of_labels`, how many pieces these
         have together
@@ -101,7 +103,7 @@ class FoundRows:
         store: StripStore,
         settings: InstanceSettings,
         *,
-        holes_filled: int = 0,
+        filled: tuple[int, int] = (0, 0),
         pieces: NDArray[np.int64] | None = None,
     ) -> None:
         kept, removed = choose_cells(cells, settings)
@@ -110,7 +112,9 @@ class FoundRows:
         self.shape = cells.shape
         self.count = int(kept.sum())
         self.removed: Mapping[str, int] = removed
-        self.notes: Mapping[str, int] = {"holes_filled": holes_filled} if holes_filled else {}
+        self.notes: Mapping[str, int] = (
+            dict(zip(("holes_filled", "holes_px"), filled, strict=True)) if filled[0] else {}
+        )
         if pieces is not None:
             self.notes = _notes_of(pieces, kept)
         self.at_border_rule: Mapping[str, int] = count_at_border_rules(cells, settings)
@@ -184,14 +188,15 @@ def find_in_rows(
     if settings.fill_holes == "small":
         filler = HoleFiller(clean, rule, new_store, landscape=heights, strip_rows=strip_rows, threads=threads)
         cells, store = filler.find()
-        filled = filler.filled
+        filled = filler.filled, filler.filled_px
     else:
-        store, filled = new_store(), 0
+        store, filled = new_store(), (0, 0)
         if settings.fill_holes == "all":
             holes = Holes(clean, strip_rows=strip_rows)
-            filled, clean = len(holes), FilledRows(holes, np.ones(len(holes), np.bool_))
+            filled = len(holes), int(holes.table[:, AREA].sum())
+            clean = FilledRows(holes, np.ones(len(holes), np.bool_))
         cells = find_cells(clean, rule, store, landscape=heights, strip_rows=strip_rows, threads=threads)
-    return FoundRows(cells, store, settings, holes_filled=filled)
+    return FoundRows(cells, store, settings, filled=filled)
 
 
 def keep_in_rows(

@@ -62,9 +62,10 @@ overlap by up to a fifth of their diameter, .09 and less. On touching nuclei of 
 _PER_NECK = 10
 ROUND_HOLE = 0.9
 """From here on a hole is round; the gap between discs has cusps, and .6 to .8."""
-ROUND_PIECES = 0.952
-"""From here on the pieces around a hole are round cells of their own: .95 to 1 on rings of discs that overlap by up to
-three tenths of their diameter, .14 to .95 on rings and, with few exceptions, on cells with nucleoli."""
+ROUND_PIECES, MANY_PIECES, HIGHEST_NECK = 0.952, 5, 0.85
+"""So many pieces that are so round on average, with such necks, are cells around a gap. Roundness is .95 to 1 on rings
+of discs that overlap by up to three tenths of their diameter, and less on rings of one cell, except for small ones,
+which fall into four round pieces."""
 LEAST_ROUND_HOLE_PX = 10
 """Smaller holes have no shape."""
 _PIXEL_MOMENT = 1.0 / 12.0  # a pixel is a square, not a point
@@ -90,7 +91,7 @@ class HoleFiller:
 
     Attributes
     ----------
-    filled : how many holes were filled, after `find`
+    filled, filled_px : how many holes were filled, and how many pixels they have, after `find`
     """
 
     def __init__(
@@ -107,7 +108,7 @@ class HoleFiller:
         self.new_store = new_store
         self.strip_rows = strip_rows or rows_of_strips(mask.shape[1])
         self.threads = threads
-        self.filled = 0
+        self.filled = self.filled_px = 0
         # the splitting that decides on holes is the result too where nothing else is asked for
         self._is_result = landscape is None and not isinstance(rule, NoSplit)
         self._seeds = AUTO if landscape is not None or isinstance(rule, NoSplit) else rule
@@ -119,7 +120,7 @@ class HoleFiller:
         plain = self._split(self.mask)
         holes = Holes(_StoredMask(plain.store, self.mask.shape), strip_rows=self.strip_rows)
         chosen = self._choose(holes, plain) if len(holes) else np.zeros(0, np.bool_)
-        self.filled = int(chosen.sum())
+        self.filled, self.filled_px = int(chosen.sum()), int(holes.table[chosen, AREA].sum())
         if self._is_result and not self.filled:
             return unite_cells(plain.graph, self._seeds), plain.store
         found = self._cells_of(FilledRows(holes, chosen))
@@ -245,6 +246,14 @@ class _Rims:
         return np.asarray(self.total < int((1.0 - LEAST_GAIN) * _UNIT) * self.edges)
 
     @property
+    def are_cells(self) -> NDArray[np.bool_]:
+        """Whether the pieces around a hole are cells of their own: many, round, and with necks between them."""
+        many = np.bincount(self.hole, minlength=self.low.size) >= MANY_PIECES
+        necks = (self.round_total - self.total) * _PER_NECK
+        is_round = self.round_total >= int(ROUND_PIECES * _UNIT) * self.edges
+        return np.asarray(many & is_round & (necks <= int(HIGHEST_NECK * _UNIT) * self.edges))
+
+    @property
     def in_one(self) -> NDArray[np.bool_]:
         """Whether a hole lies within one cell."""
         return np.asarray(self.low == self.high)
@@ -280,12 +289,11 @@ def _gains(pieces: _Rims, whole: _Rims, round_whole: NDArray[np.int64]) -> NDArr
     """Tell which holes lie in cells that are rounder with all of these holes filled than their pieces are."""
     inside = np.flatnonzero(whole.in_one)
     cell = whole.low[inside]
-    edges, total, round_total = (np.zeros_like(round_whole) for _ in range(3))
+    edges, total = np.zeros_like(round_whole), np.zeros_like(round_whole)
     np.add.at(edges, cell, pieces.edges[inside])
     np.add.at(total, cell, pieces.total[inside])
-    np.add.at(round_total, cell, pieces.round_total[inside])
     gains = round_whole * edges - total > int(LEAST_GAIN * _UNIT) * edges
-    gains &= round_total < int(ROUND_PIECES * _UNIT) * edges
+    gains[cell[pieces.are_cells[inside]]] = False
     found = np.zeros(whole.low.size, np.bool_)
     found[inside] = gains[cell]
     return found

@@ -38,8 +38,8 @@ def pepper(radius: int) -> NDArray[np.bool_]:
     return discs((side, side), (side / 2, side / 2, radius)) & (np.random.default_rng(3).random((side, side)) > 0.02)
 
 
-def necklace(cells: int, radius: float) -> NDArray[np.bool_]:
-    around = 0.95 * radius / np.sin(np.pi / cells)
+def necklace(cells: int, radius: float, overlap: float = 0.05) -> NDArray[np.bool_]:
+    around = (1 - overlap) * radius / np.sin(np.pi / cells)
     side = int(2 * (around + radius)) + 9
     angles = 2 * np.pi * np.arange(cells) / cells + 0.3
     places = [(side / 2 + around * np.sin(a), side / 2 + around * np.cos(a), radius) for a in angles]
@@ -55,9 +55,13 @@ def touching_rings() -> NDArray[np.bool_]:
 
 CASES = {
     **{f"nucleoli {radius}": (nucleoli(radius), 1) for radius in (10, 16, 25)},
-    **{f"ring {radius} {wall}": (ring(radius, wall), 1) for radius, wall in ((8, 3), (14, 4), (30, 3), (30, 10))},
+    **{
+        f"ring {radius} {wall}": (ring(radius, wall), 1)
+        for radius, wall in ((8, 3), (9, 5), (14, 4), (30, 3), (30, 10))
+    },
     **{f"pepper {radius}": (pepper(radius), 1) for radius in (10, 18, 28)},
     **{f"necklace {cells}": (necklace(cells, 10.0), cells) for cells in (4, 5, 6, 8, 10)},
+    **{f"overlapping necklace {cells}": (necklace(cells, 10.0, 0.3), cells) for cells in (6, 8, 9)},
     "touching rings": (touching_rings(), 7),
 }
 

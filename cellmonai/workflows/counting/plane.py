@@ -21,6 +21,7 @@ from cellmonai.workflows.counting.suspicions import (
     warn_of_cover,
     warn_of_dots,
     warn_of_foreground,
+    warn_of_holes,
     warn_of_pieces,
     warn_of_values,
 )
@@ -95,6 +96,7 @@ def count_plane(
         else:
             warn_of_values(job, kind, settings, reporter)
             warn_of_foreground(job, found.foreground_px, reporter)
+            warn_of_holes(job, found, reporter)
             warn_of_pieces(job.mask.name, found.notes, reporter)  # of a preset: others number no two regions alike
         warn_of_dots(job, found, reporter)
         image = stack.enter_context(image_of(job))

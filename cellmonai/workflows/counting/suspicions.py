@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _MOSTLY_FOREGROUND = 0.9
 _MOST_OF_AN_IMAGE = 0.5
 _MOST_DOT_PX = 1.5
+_MOST_FILLED = 0.2
 
 
 def refuse_unclear_values(job: PlaneJob, kind: Kind, settings: CountSettings) -> None:
@@ -66,6 +67,18 @@ def warn_of_foreground(job: PlaneJob, foreground_px: int, reporter: Reporter) ->
     if foreground_px > _MOSTLY_FOREGROUND * job.pixels:
         share = 100 * foreground_px / job.pixels
         reporter.warn("mostly_foreground", f"{share:.0f} % is foreground; is the mask inverted?", job.mask.name)
+
+
+def warn_of_holes(job: PlaneJob, found: FoundRows, reporter: Reporter) -> None:
+    """Warn where what was filled is much of the foreground: such holes may be the gaps of a network of cells."""
+    filled_px = found.notes.get("holes_px", 0)
+    if filled_px > _MOST_FILLED * found.foreground_px:
+        share = 100 * filled_px / found.foreground_px
+        reporter.warn(
+            "holes_filled",
+            f"filled holes make up {share:.0f} % of the foreground; if they are gaps between cells, use --keep-holes",
+            job.mask.name,
+        )
 
 
 def tell_filled_holes(filled: Sequence[int], reporter: Reporter) -> None:
