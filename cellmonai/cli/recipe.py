@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cellmonai.cli.options import Debug, Json, Overwrite, Quiet
+from cellmonai.cli.options import CellValues, Debug, Json, MaskThreshold, Overwrite, Quiet, parse_values
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -26,6 +26,8 @@ Set = Annotated[
 def init(
     data: Annotated[Path, typer.Argument(metavar="DATA", help="Folder with images and masks.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The recipe to write.")] = Path("recipe.toml"),
+    cell_values: CellValues = None,
+    mask_threshold: MaskThreshold = None,
     overwrite: Overwrite = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -33,9 +35,16 @@ def init(
 ) -> None:
     """Write a commented recipe fitted to the images and masks in DATA."""
     from cellmonai.cli.console import make_reporter, print_json, print_line, print_next, quoted
+    from cellmonai.images.labels import ValueChoice
     from cellmonai.workflows.recipe_init import init_recipe
 
-    result = init_recipe(data, output=output, overwrite=overwrite, reporter=make_reporter(quiet=quiet or json))
+    result = init_recipe(
+        data,
+        output=output,
+        overwrite=overwrite,
+        reporter=make_reporter(quiet=quiet or json),
+        choice=ValueChoice(parse_values(cell_values, "--cell-values"), mask_threshold),
+    )
     if json:
         print_json(result.as_json())
         return

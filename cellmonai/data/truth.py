@@ -12,13 +12,13 @@ from cellmonai.images.find import image_stem
 from cellmonai.images.labels import AS_STORED
 from cellmonai.images.layouts import read_pair_mask
 from cellmonai.images.rows import ArrayRows
-from cellmonai.instances.components import label_components
 from cellmonai.instances.find import find_instances, keep_labels
 from cellmonai.instances.mask_kind import (
     RECIPE,
     are_dots,
     decide_kind,
     is_mask_among_labels,
+    is_mostly_foreground,
     look_at_mask,
     refuse_picture,
     refuse_unclear,
@@ -26,14 +26,14 @@ from cellmonai.instances.mask_kind import (
 from cellmonai.instances.settings import InstanceSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
     from cellmonai.core.progress import Reporter
     from cellmonai.images.labels import ValueChoice
     from cellmonai.images.layouts import Pair
-    from cellmonai.instances.mask_kind import AskedKind, Kind, MaskLook
+    from cellmonai.instances.mask_kind import AskedKind, Kind, MaskLook, Ways
 
 _UNFILTERED = InstanceSettings(min_area_px=0)
 _MOST_TOLD = 5
@@ -54,6 +54,7 @@ class TruthReader:
     ----------
     asked : what the user said the masks are
     choice : values that the user named as cells
+    ways : how the user says so, for messages
 
     Attributes
     ----------
@@ -61,8 +62,8 @@ class TruthReader:
     notes : what was found in the masks that were read, and may make the truth wrong
     """
 
-    def __init__(self, asked: AskedKind = "auto", choice: ValueChoice = AS_STORED) -> None:
-        self.asked, self.choice = asked, choice
+    def __init__(self, asked: AskedKind = "auto", choice: ValueChoice = AS_STORED, ways: Ways = RECIPE) -> None:
+        self.asked, self.choice, self.ways = asked, choice, ways
         self.kind: Kind | None = None
         self.notes: list[TruthNote] = []
 
@@ -119,16 +120,32 @@ class TruthReader:
             return stored.astype(np.int32)
         where = str(pair.masks[0])
         look = _look(stored, pair)
-        refuse_unclear(look, self.kind or "binary", self.asked, where=where, ways=RECIPE)
+        refuse_unclear(look, self.kind or "binary", self.asked, where=where, ways=self.ways)
         labels = self._labels(stored, look, pair, where)
         if are_dots(np.bincount(labels.ravel())[1:]):
             raise InputError(
-                "the mask marks cells by dots of one pixel, which have no outline to learn from",
+                "the mask marks cells by dots of a few pixels, which have no outline to learn from",
                 where=where,
                 cure="give masks that cover the cells, or use dots as a truth with cellmonai evaluate --centres 40",
                 code="dots",
             )
         return labels
+
+    def refuse_without_cells(self, labels: Iterable[NDArray[np.int32]], where: str) -> None:
+        """Refuse a set in which the values that the user named occur nowhere.
+
+        Raises
+        ------
+        InputError
+            Values were named, and no label image holds a cell.
+        """
+        if self.choice.is_given and not any(image.any() for image in labels):
+            raise InputError(
+                f"no pixel of any mask {self.choice.words}",
+                where=where,
+                cure="look at the values of the masks and name those of cells",
+                code="no_such_value",
+            )
 
     def tell(self, reporter: Reporter) -> None:
         """Warn of everything in `notes`, of each code for the first few pairs."""
@@ -141,6 +158,9 @@ class TruthReader:
 
     def _labels(self, stored: NDArray[np.generic], look: MaskLook, pair: Pair, where: str) -> NDArray[np.int32]:
         if self.kind == "binary":
+            if is_mostly_foreground(look.values, self.kind):
+                message = "nearly all of the mask is foreground; is it inverted?"
+                self.notes.append(TruthNote("mostly_foreground", message, pair.name))
             if self.asked == "auto" and look.values.odd_value is not None:
                 message = f"its only value, {look.values.high}, lies in pieces and is taken for a mask's foreground"
                 self.notes.append(TruthNote("odd_value", message, pair.name))
@@ -148,11 +168,11 @@ class TruthReader:
         found = keep_labels(stored.astype(np.int32), _UNFILTERED)
         extra = found.notes.get("extra_pieces", 0)
         if self.asked == "auto" and is_mask_among_labels(look, extra):
-            message = f"one value lies in {extra + 1:,} pieces among label images; each piece is taken for a cell"
+            message = f"its only value, {look.values.high}, is that of a mask among label images; it is read as a mask"
             self.notes.append(TruthNote("mixed_kinds", message, pair.name))
-            return label_components(stored)
+            return find_instances(stored != 0, _UNFILTERED).labels
         if self.asked == "auto" and look.values.is_label_like:
-            refuse_picture(look.values, found.count, extra, where=where, ways=RECIPE)
+            refuse_picture(look.values, found.count, extra, where=where, ways=self.ways)
         if extra:
             labels, pieces = found.notes["labels_in_pieces"], found.notes["pieces_of_labels"]
             lie = "label lies" if labels == 1 else "labels lie"

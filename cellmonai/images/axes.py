@@ -21,7 +21,10 @@ AXES = "CSYXZTP"
 
 MOST_PLANES = 100_000
 
-_CURE = "give one letter per axis of the stored array, as --axes CYX"
+_CURE = (
+    "save it as TIFF with its axes named, as tifffile.imwrite('x.tif', array, metadata={'axes': 'ZYX'}); in a recipe, "
+    "data.axes names them"
+)
 
 
 def check_axes(axes: str, count: int, path: Path) -> str:

@@ -61,6 +61,13 @@ class ValueChoice:
             return above
         return np.isin(array, self.cell_values)
 
+    @property
+    def words(self) -> str:
+        """What a pixel of a cell does, for messages."""
+        if self.threshold is not None:
+            return f"reaches the threshold {self.threshold:g}"
+        return f"has the value {' or '.join(map(str, self.cell_values))}"
+
     def as_json(self) -> dict[str, Any]:
         """Return what run records keep; nothing where nothing was chosen."""
         chosen = {"cell_values": list(self.cell_values), "mask_threshold": self.threshold}

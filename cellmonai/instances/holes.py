@@ -62,6 +62,8 @@ overlap by up to a fifth of their diameter, .09 and less. On touching nuclei of 
 _PER_NECK = 10
 ROUND_HOLE = 0.9
 """From here on a hole is round; the gap between discs has cusps, and .6 to .8."""
+MOSTLY_FOREGROUND = 0.9
+"""Above this share the mask is inverted or one cell fills the image, and what looks like a hole may be a cell."""
 ROUND_PIECES, MANY_PIECES, HIGHEST_NECK = 0.952, 5, 0.85
 """So many pieces that are so round on average, with such necks, are cells around a gap. Roundness is .95 to 1 on rings
 of discs that overlap by up to three tenths of their diameter, and less on rings of one cell, except for small ones,
@@ -119,7 +121,9 @@ class HoleFiller:
             return self._cells_of(self.mask)
         plain = self._split(self.mask)
         holes = Holes(_StoredMask(plain.store, self.mask.shape), strip_rows=self.strip_rows)
-        chosen = self._choose(holes, plain) if len(holes) else np.zeros(0, np.bool_)
+        chosen = np.zeros(len(holes), np.bool_)
+        if len(holes) and plain.cells.foreground_px <= MOSTLY_FOREGROUND * self.mask.shape[0] * self.mask.shape[1]:
+            chosen = self._choose(holes, plain)
         self.filled, self.filled_px = int(chosen.sum()), int(holes.table[chosen, AREA].sum())
         if self._is_result and not self.filled:
             return unite_cells(plain.graph, self._seeds), plain.store

@@ -16,6 +16,7 @@ from cellmonai.core.errors import InputError
 from cellmonai.images.mask_values import MaskValues, values_of
 from cellmonai.images.rows import strips
 from cellmonai.instances.basin_graph import strip_components
+from cellmonai.instances.holes import MOSTLY_FOREGROUND
 from cellmonai.instances.join import ComponentJoiner
 from cellmonai.instances.regions import AREA, BOTTOM, FIRST_PIXEL, LEFT, RIGHT, TOP
 
@@ -37,6 +38,8 @@ _MANY_PIECES = 5  # of one cell there are hardly ever so many pieces of like siz
 _SEVERAL_PIECES = 3  # so many are of different cells where they also lie far apart
 _MOST_BESIDE_VOID = 128  # labels rise from 1; 255 far above all others marks what has no label
 _MOST_DOT_SHARE = 0.8
+_LARGEST_DOT_PX = 13  # a disc of radius 2
+_LEAST_DOTS = 5  # fewer of more than a pixel may be small cells
 _MOST_EXTRA_PIECES = 2  # per label; a photograph taken for a label image has hundreds
 _EXTRA_PIECES_ALLOWED = 50
 _LEAST_PIECES = 100  # fewer are not taken for noise
@@ -56,6 +59,7 @@ class Ways:
 
 COMMAND = Ways()
 TRUTH = Ways("--truth-cell-values {}", "--truth-kind labels", "--truth-kind binary", "--truth-mask-threshold {}")
+INIT = Ways(labels='data.mask_kind = "labels" in a recipe', binary='data.mask_kind = "binary" in a recipe')
 RECIPE = Ways(
     "data.cell_values = [{}]", 'data.mask_kind = "labels"', 'data.mask_kind = "binary"', "data.mask_threshold = {}"
 )
@@ -209,7 +213,9 @@ def _refuse_classes(look: MaskLook, distinct: Sequence[int], where: str, ways: W
 
 
 def is_mask_among_labels(look: MaskLook, extra: int) -> bool:
-    """Return whether a file read as a label image is a binary mask: its only value lies in more pieces than a cell.
+    """Return whether a file among label images is a binary mask all the same.
+
+    Its only value is 255, 65,535 or true, or is in more pieces than a cell is.
 
     Parameters
     ----------
@@ -217,11 +223,11 @@ def is_mask_among_labels(look: MaskLook, extra: int) -> bool:
     extra : pieces beyond one for each value
     """
     values = look.values
-    if values.is_label_like or values.low != 0:
+    if values.is_label_like or values.low != 0 or not values.high:
         return False
     if values.odd_value is not None:
         return any(piece.is_scattered for piece in look.pieces)
-    return extra > (0 if values.high != 1 else _MOST_EXTRA_PIECES)
+    return values.high != 1 or values.is_stored_bool or extra > _MOST_EXTRA_PIECES
 
 
 def is_picture(values: MaskValues, labels: int, extra: int) -> bool:
@@ -255,9 +261,19 @@ def refuse_picture(values: MaskValues, labels: int, extra: int, *, where: str, w
         )
 
 
+def is_mostly_foreground(values: MaskValues, kind: Kind) -> bool:
+    """Return whether a binary mask is nearly all foreground, as an inverted one is."""
+    return kind == "binary" and values.foreground_px > MOSTLY_FOREGROUND * values.pixels
+
+
 def are_dots(areas_px: NDArray[np.integer]) -> bool:
-    """Return whether objects of these areas mark places of cells: nearly all are single pixels."""
-    return bool(areas_px.size and np.count_nonzero(areas_px == 1) >= _MOST_DOT_SHARE * areas_px.size)
+    """Return whether objects of these areas mark places of cells: nearly all are a pixel, or of one tiny area."""
+    if not areas_px.size:
+        return False
+    usual = int(np.bincount(np.minimum(areas_px, _LARGEST_DOT_PX + 1)).argmax())
+    if usual > _LARGEST_DOT_PX or (usual > 1 and areas_px.size < _LEAST_DOTS):
+        return False
+    return bool(np.count_nonzero(areas_px == usual) >= _MOST_DOT_SHARE * areas_px.size)
 
 
 def _pieces_by_value(plane: Rows) -> tuple[ValuePieces, ...]:

@@ -42,6 +42,7 @@ class DataFacts:
     objects : median number of objects in an image
     groups : attribute that names what belongs together, and how many values it has, or None
     attributes : values of each attribute that has few, with how many images each has
+    value_choice : `cell_values` or `mask_threshold` of the masks, where the user named them
     only_counts : whether the truth of some images is a number and not a label image
     split_by : attribute that says which images are for validation, where the data set is split already
     """
@@ -63,6 +64,7 @@ class DataFacts:
     groups: tuple[str, int] | None = None
     attributes: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     only_counts: bool = False
+    value_choice: Mapping[str, Any] = field(default_factory=dict)
     split_by: str | None = None
 
     @property
@@ -129,6 +131,8 @@ def _data(facts: DataFacts) -> str:
     lines += _key("root", facts.root, f"{_sizes(facts)}, {facts.channels} channel(s), {facts.dtype}")
     if facts.masks is not None:
         lines += _key("masks", facts.masks, "folder of the masks, in root")
+    for name, value in facts.value_choice.items():
+        lines += _key(name, value, "which values of the masks are cells")
     if facts.tables:
         lines += _key("tables", list(facts.tables), "attributes of the images, for select and group_by")
     if facts.channels > 1:

@@ -120,6 +120,8 @@ def fit(
         with reporter.stage("reading images", len(split.train) + len(split.validation)) as stage:
             train_samples = loader.load(split.train, stage)
             validation_samples = loader.load(split.validation, stage)
+        masks = str(split.train[0].masks[0].parent)
+        loader.truth.refuse_without_cells((sample.labels for sample in train_samples), masks)
         _note_input(loader, train_samples, reporter)
         wish.check("nothing was written")
         reporter.note(f"training {loaded.recipe.network.name} on {chosen.name} ({chosen.reason})")

@@ -19,9 +19,11 @@ from cellmonai.core.files import refuse_existing, require_writable, write_text
 from cellmonai.core.text import printable
 from cellmonai.data.truth import TruthReader
 from cellmonai.images.channels import is_grey_rgb
+from cellmonai.images.labels import AS_STORED, ValueChoice
 from cellmonai.images.open import open_image
 from cellmonai.images.recognise import recognise
 from cellmonai.images.split_folders import SPLIT
+from cellmonai.instances.mask_kind import INIT
 from cellmonai.recipe.draft import DataFacts, draft_recipe
 from cellmonai.workflows.recipe_data import tell_left_out_of
 
@@ -70,7 +72,9 @@ class InitResult:
         }
 
 
-def init_recipe(data: Path, *, output: Path, overwrite: bool, reporter: Reporter) -> InitResult:
+def init_recipe(
+    data: Path, *, output: Path, overwrite: bool, reporter: Reporter, choice: ValueChoice = AS_STORED
+) -> InitResult:
     """Write a commented recipe fitted to the images and masks in `data`.
 
     Raises
@@ -87,13 +91,13 @@ def init_recipe(data: Path, *, output: Path, overwrite: bool, reporter: Reporter
         raise InputError(what, where=str(data), cure="give the folder that holds images/ and masks/")
     if output.parent.exists():  # a folder that is made for the output must not stay behind when the data are at fault
         require_writable(output.parent)
-    facts = survey(data, output=output, reporter=reporter)
+    facts = survey(data, output=output, reporter=reporter, choice=choice)
     write_text(output, draft_recipe(facts), overwrite=overwrite)
     warnings = tuple(warning.as_json() for warning in reporter.warnings)
     return InitResult(data, output, facts, warnings, time.monotonic() - started)
 
 
-def survey(root: Path, *, output: Path, reporter: Reporter) -> DataFacts:
+def survey(root: Path, *, output: Path, reporter: Reporter, choice: ValueChoice = AS_STORED) -> DataFacts:
     """Look at a data set: all names, and the pixels of a few images."""
     place = recognise(root)
     found = place.pairs(root)
@@ -107,7 +111,7 @@ def survey(root: Path, *, output: Path, reporter: Reporter) -> DataFacts:
     pairs = [pair for pair in pairs if place.split_by is None or pair.attributes[place.split_by] != "test"]
     reporter.note(f"{len(pairs):,} images with masks in {root}, layout {place.layout}")
     looked_at = spread(pairs, _LOOKED_AT)
-    truth = TruthReader()
+    truth = TruthReader(choice=choice, ways=INIT)
     truth.decide_kind([pair for pair in looked_at if pair.masks])
     looks: list[Look] = []
     with reporter.stage("looking at images", len(looked_at)) as stage:
@@ -135,6 +139,7 @@ def survey(root: Path, *, output: Path, reporter: Reporter) -> DataFacts:
         objects=float(np.median(objects)),
         groups=_groups(pairs, place.layout),
         attributes=_attributes(pairs),
+        value_choice=choice.as_json(),
         only_counts=any(pair.count is not None for pair in pairs),
         split_by=place.split_by,
     )

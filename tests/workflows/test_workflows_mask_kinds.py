@@ -211,12 +211,13 @@ DOTS[tuple(np.array([(disc.row, disc.col) for disc in GRID]).T.astype(int))] = 2
         pytest.param(DOTS, id="0 and 255"),
         pytest.param(DOTS > 0, id="bits"),
         pytest.param(np.where(DOTS > 0, TWENTY, 0).astype(np.uint16), id="numbered"),
+        pytest.param((paint([Disc(d.row, d.col, 1.5) for d in GRID], SHAPE) > 0).astype(np.uint8), id="3 x 3 px"),
     ],
 )
 def test_dots_are_named_and_never_learnt_from(tmp_path: Path, dots: NDArray[Any]) -> None:
     write(tmp_path / "truth", dots)
     for refuse in (learnt, drafted):
-        with pytest.raises(InputError, match="dots of one pixel"):
+        with pytest.raises(InputError, match="dots of a few pixels"):
             refuse(tmp_path / "truth")
     write(tmp_path / "found", TWENTY.astype(np.uint16))
     found, truth = tmp_path / "found" / "masks", tmp_path / "truth" / "masks"
@@ -256,3 +257,61 @@ def test_no_label_image_of_cells_is_taken_for_classes_or_greys(seed: int) -> Non
     look = look_at_mask(ArrayRows(paint(discs, (120, 120)).astype(np.uint8)))
     assert look.is_labels
     refuse_unclear(look, "labels", "auto", where="a.tif")
+
+
+WEB = paint([Disc(48, 40 + 24 * i, 13) for i in range(3)], SHAPE) > 0
+
+
+@pytest.mark.parametrize("value", [pytest.param(255, id="255"), pytest.param(True, id="bits")])
+def test_a_mask_among_label_images_stays_a_mask(tmp_path: Path, value: int) -> None:
+    write(tmp_path, TWENTY.astype(np.uint16))
+    write(tmp_path, WEB if value is True else WEB.astype(np.uint8) * 255, "b")
+    reporter = Silent()
+    settings = CountSettings(output=tmp_path / "counts")
+    result = count([tmp_path / "masks"], settings=settings, reporter=reporter)
+    assert [row.count for row in result.images] == [20, 3]
+    assert "mixed_kinds" in [warning.code for warning in reporter.warnings]
+    found = evaluate(tmp_path / "masks", tmp_path / "masks", reporter=Silent())
+    assert [image.scores.true_count for image in found.images] == [20, 3]
+    pairs = [Pair(n, tmp_path / "images" / f"{n}.tif", (tmp_path / "masks" / f"{n}.tif",)) for n in "ab"]
+    reader = TruthReader()
+    reader.decide_kind(pairs)
+    assert [int(reader.read(pair).max()) for pair in pairs] == [20, 3]
+    assert [note.code for note in reader.notes] == ["mixed_kinds"]
+
+
+def test_an_inverted_mask_is_told_by_every_command_and_its_cells_are_no_holes(tmp_path: Path) -> None:
+    write(tmp_path, (~np.pad(WEB, 60)).astype(np.uint8) * 255)
+    reporter = Silent()
+    result = count([tmp_path / "masks"], settings=CountSettings(output=tmp_path / "counts"), reporter=reporter)
+    assert result.images[0].holes_filled == 0
+    evaluate(tmp_path / "masks", tmp_path / "masks", reporter=(compared_by := Silent()))
+    reader = TruthReader()
+    reader.read(Pair("a", tmp_path / "images" / "a.tif", (tmp_path / "masks" / "a.tif",)))
+    init_recipe(tmp_path, output=tmp_path / "r.toml", overwrite=False, reporter=(drafted_by := Silent()))
+    told = [reporter.warnings, compared_by.warnings, reader.notes, drafted_by.warnings]
+    assert all("mostly_foreground" in [note.code for note in notes] for notes in told)
+
+
+@pytest.mark.parametrize("choice", [{"cell_values": (9,)}, {"mask_threshold": 999.0}], ids=["value", "threshold"])
+def test_values_that_no_mask_holds_are_refused(tmp_path: Path, choice: dict[str, Any]) -> None:
+    write(tmp_path, CLASSES)
+    values = ValueChoice(choice.get("cell_values", ()), choice.get("mask_threshold"))
+    reader = TruthReader(choice=values)
+    labels = reader.read(Pair("a", tmp_path / "images" / "a.tif", (tmp_path / "masks" / "a.tif",)))
+    for refuse in (
+        lambda: counted(tmp_path, **choice),
+        lambda: compared(tmp_path, choice=values, truth_choice=values),
+        lambda: reader.refuse_without_cells([labels], "masks"),
+    ):
+        with pytest.raises(InputError, match="no pixel of any mask"):
+            refuse()
+
+
+def test_recipe_init_writes_the_values_that_are_cells(tmp_path: Path) -> None:
+    write(tmp_path, CLASSES)
+    with pytest.raises(InputError, match="--cell-values 1"):
+        drafted(tmp_path)
+    choice = ValueChoice((1,))
+    init_recipe(tmp_path, output=tmp_path / "r.toml", overwrite=False, reporter=Silent(), choice=choice)
+    assert "cell_values = [1]" in (tmp_path / "r.toml").read_text()

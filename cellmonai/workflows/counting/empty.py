@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cellmonai.core.errors import InputError
 from cellmonai.images.image_rows import ImageRows
 from cellmonai.images.open import open_image
 from cellmonai.images.rows import strips
@@ -23,8 +24,16 @@ if TYPE_CHECKING:
 
 def warn_without_cells(done: Counted, plan: CountPlan, reporter: Reporter) -> None:
     """Warn where no image holds a cell, with the reasons that are likely and the measurements that tell them apart."""
-    if any(plane.count.count for plane in done.planes):
+    if any(plane.count.count for plane in done.planes) or any(told.code == "dots" for told in reporter.warnings):
         return
+    choice = plan.settings.choice
+    if choice.is_given and not any(plane.foreground_px for plane in done.planes):
+        raise InputError(
+            f"no pixel of any mask {choice.words}",
+            where=str(done.planes[0].job.mask.path),
+            cure="look at the values of the masks and name those of cells",
+            code="no_such_value",
+        )
     removed = sum(sum(plane.count.removed.values()) for plane in done.planes)
     fullest = max(done.planes, key=lambda plane: plane.foreground_px)
     reporter.warn(

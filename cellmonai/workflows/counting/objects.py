@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -72,8 +71,7 @@ def objects_of(
         found = keep_in_rows(labels, how, spill=settings.output, threads=threads, in_memory_bytes=kept_bytes)
         if settings.kind == "auto" and is_mask_among_labels(job.look, found.notes.get("extra_pieces", 0)):
             found.close()
-            pieces = replace(how, split="none", opening=0, closing=0, fill_holes="none")
-            found = find_in_rows(labels, pieces, spill=settings.output, threads=threads, in_memory_bytes=kept_bytes)
+            found = find_in_rows(labels, how, spill=settings.output, threads=threads, in_memory_bytes=kept_bytes)
     else:
         inside = _inside(job, rows, settings)
         found = find_in_rows(

@@ -95,7 +95,7 @@ def count_plane(
             check_labels(job, found, settings, reporter)
         else:
             warn_of_values(job, kind, settings, reporter)
-            warn_of_foreground(job, found.foreground_px, reporter)
+            warn_of_foreground(job, found, reporter)
             warn_of_holes(job, found, reporter)
             warn_of_pieces(job.mask.name, found.notes, reporter)  # of a preset: others number no two regions alike
         warn_of_dots(job, found, reporter)

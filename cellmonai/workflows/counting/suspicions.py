@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cellmonai.instances.mask_kind import refuse_picture, refuse_unclear
+from cellmonai.instances.holes import MOSTLY_FOREGROUND
+from cellmonai.instances.mask_kind import is_mask_among_labels, refuse_picture, refuse_unclear
 from cellmonai.report.words import counted
 
 if TYPE_CHECKING:
@@ -20,9 +21,8 @@ if TYPE_CHECKING:
     from cellmonai.workflows.counting.settings import CountSettings
     from cellmonai.workflows.counting.survey import PlaneJob
 
-_MOSTLY_FOREGROUND = 0.9
 _MOST_OF_AN_IMAGE = 0.5
-_MOST_DOT_PX = 1.5
+_MOST_DOT_PX, _LEAST_DOTS = 13, 5  # fewer objects of more than a pixel may be anything
 _MOST_FILLED = 0.2
 
 
@@ -53,18 +53,20 @@ def warn_of_values(job: PlaneJob, kind: Kind, settings: CountSettings, reporter:
 def warn_of_dots(job: PlaneJob, found: FoundRows, reporter: Reporter) -> None:
     """Warn where the filter of areas removed single pixels, which mark places of cells."""
     removed = found.removed.get("min_area", 0)
-    if removed and not found.count and found.foreground_px <= _MOST_DOT_PX * removed:
+    most = _MOST_DOT_PX if removed >= _LEAST_DOTS else 1
+    if removed and not found.count and found.foreground_px <= most * removed:
         reporter.warn(
             "dots",
-            f"{removed:,} objects of about one pixel were removed as too small; if they are dots that mark cells, "
-            "count them with --min-area 1px --split none",
+            f"{counted(removed, 'object')} of {found.foreground_px / removed:.3g} px on average were removed as too "
+            "small; if they are dots that mark cells, count them with --min-area 1px --split none",
             job.mask.name,
         )
 
 
-def warn_of_foreground(job: PlaneJob, foreground_px: int, reporter: Reporter) -> None:
-    """Warn of a mask that is nearly all foreground: it may be inverted."""
-    if foreground_px > _MOSTLY_FOREGROUND * job.pixels:
+def warn_of_foreground(job: PlaneJob, found: FoundRows, reporter: Reporter) -> None:
+    """Warn of a mask that is nearly all foreground, before its holes are filled: it may be inverted."""
+    foreground_px = found.foreground_px - found.notes.get("holes_px", 0)
+    if foreground_px > MOSTLY_FOREGROUND * job.pixels:
         share = 100 * foreground_px / job.pixels
         reporter.warn("mostly_foreground", f"{share:.0f} % is foreground; is the mask inverted?", job.mask.name)
 
@@ -120,13 +122,14 @@ def check_labels(job: PlaneJob, found: FoundRows | FoundVolume, settings: CountS
             "the labels as 32-bit TIFF",
             name,
         )
-    elif has_one_value and labels > 1:
+    elif has_one_value and settings.kind == "auto" and is_mask_among_labels(job.look, labels - 1):
         reporter.warn(
             "mixed_kinds",
-            f"one value lies in {labels:,} pieces, as in a binary mask, and other inputs are label images: each piece "
-            "is counted as a cell and none is split; count binary masks and label images separately",
+            f"its only value, {job.values.high}, is that of a binary mask, and other inputs are label images: it is "
+            "counted as a mask, and touching cells are split; count masks and label images separately to be sure",
             name,
         )
+        return
     else:
         warn_of_pieces(name, found.notes, reporter)
     if job.values.high > labels:
@@ -141,7 +144,7 @@ def warn_of_pieces(name: str, notes: Mapping[str, int], reporter: Reporter) -> N
         reporter.warn(
             "extra_pieces",
             f"{in_pieces:,} label{'s lie' if in_pieces != 1 else ' lies'} in {notes['pieces_of_labels']:,} separate "
-            "pieces; each label is counted as one cell",
+            "pieces; each label is counted as one cell (if the values are classes: --cell-values)",
             name,
         )
 

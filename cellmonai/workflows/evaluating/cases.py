@@ -56,6 +56,8 @@ def _tell_pieces(case: Case, side: str, planes: Sequence[Instances], reporter: R
     labels, pieces = (
         sum(plane.notes.get(name, 0) for plane in planes) for name in ("labels_in_pieces", "pieces_of_labels")
     )
+    if any(plane.notes.get("mostly_foreground", 0) for plane in planes):
+        reporter.warn("mostly_foreground", f"{side}: nearly all of the mask is foreground; is it inverted?", case.name)
     if labels:
         lie = "label lies" if labels == 1 else "labels lie"
         reporter.warn(

@@ -21,6 +21,7 @@ from cellmonai.instances.mask_kind import (
     are_dots,
     decide_kind,
     is_mask_among_labels,
+    is_mostly_foreground,
     look_at_mask,
     refuse_picture,
     refuse_unclear,
@@ -102,12 +103,14 @@ class Side:
             return Instances(plane, label_components(inside) if self.kind == "binary" else array, inside, 0)
         if self.kind == "binary":
             found = find_instances(inside, self.settings)
-            return Instances(plane, found.labels, inside, sum(found.removed.values()), found.notes)
+            inverted = {"mostly_foreground": int(is_mostly_foreground(look.values, self.kind))}
+            return Instances(plane, found.labels, inside, sum(found.removed.values()), {**found.notes, **inverted})
         labels = array.astype(np.uint8) if array.dtype == np.bool_ else array
         notes = keep_labels(labels, _NO_FILTERS).notes
         extra = notes.get("extra_pieces", 0)
         if self.asked == "auto" and is_mask_among_labels(look, extra):
-            return Instances(plane, label_components(labels), inside, 0)
+            found = find_instances(inside, self.settings)
+            return Instances(plane, found.labels, inside, sum(found.removed.values()), found.notes)
         if self.asked == "auto" and look.values.is_label_like:
             refuse_picture(look.values, len(np.unique(labels[labels != 0])), extra, where=str(path), ways=self.ways)
         return Instances(plane, labels, inside, 0, notes)
@@ -197,6 +200,13 @@ def _looks(files: Sequence[Path], choice: ValueChoice) -> list[tuple[str, MaskLo
         with suppress(CellmonaiError):
             masks = read_masks(file, choice=choice)
             looks += [(file.name, look_at_mask(ArrayRows(mask.array), stem=image_stem(file))) for mask in masks]
+    if choice.is_given and looks and not any(look.values.foreground_px for _, look in looks):
+        raise InputError(
+            f"no pixel of any mask {choice.words}",
+            where=str(files[0].parent),
+            cure="look at the values of the masks and name those of cells",
+            code="no_such_value",
+        )
     return looks
 
 
