@@ -16,7 +16,15 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from cellmonai.core.errors import InputError, OutputError
-from cellmonai.core.files import make_folder, not_writable, remove_any, remove_orphans, sync_folder, write_json
+from cellmonai.core.files import (
+    make_folder,
+    not_writable,
+    read_ordinary,
+    remove_any,
+    remove_orphans,
+    sync_folder,
+    write_json,
+)
 from cellmonai.core.journal import AGAIN
 
 if TYPE_CHECKING:
@@ -30,6 +38,7 @@ RECORD = ".cellmonai.placing.json"
 """Of the file in the output folder that lies there while results get their names; it is the last thing to go."""
 
 _FORMAT = 1
+_LARGEST_BYTES = 2**28
 
 
 class Staging:
@@ -195,7 +204,7 @@ def _read(output: Path) -> dict[str, Any] | None:
     if not os.path.lexists(path):
         return None
     try:
-        record = json.loads(path.read_bytes())
+        record = json.loads(read_ordinary(path, _LARGEST_BYTES))
         found = {key: record[key] for key in ("what", "names", "stale", "facts")}
         is_ours = record["format"] == _FORMAT and all(_is_inner(name) for name in [*record["names"], *record["stale"]])
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:

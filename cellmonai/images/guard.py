@@ -113,7 +113,7 @@ def _not_regular(mode: int) -> tuple[str, str] | None:
         return "this is a folder, not an image", "name an image in it"
     if stat.S_ISLNK(mode):
         return "this is a link, and links inside an image are not followed", "copy the file that it points to"
-    return "this is a pipe, a socket or a device, not an image", "pass an ordinary file"
+    return "this is a pipe, a socket or a device, not a file", "pass an ordinary file"
 
 
 def kind_of_content(path: Path) -> str:

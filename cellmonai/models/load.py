@@ -9,7 +9,7 @@ import torch
 
 from cellmonai.core.errors import CellmonaiError, InputError
 from cellmonai.models.file import ModelCard, read_card, read_tensors
-from cellmonai.nets.catalogue import build
+from cellmonai.nets.catalogue import build, describe
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,14 +43,30 @@ def load_model(path: Path) -> LoadedModel:
         net = build(card.network, card.parameters, channels=card.channels, outputs=len(card.outputs))
     except CellmonaiError as error:
         raise InputError(
-            f"asks for a network that is not here: {error.what}", where=str(path), cure="update cellmonai"
+            f"asks for a network that cannot be built ({error.where}: {error.what})",
+            where=str(path),
+            cure="train or copy the model again, or update cellmonai where it does not know the network",
         ) from error
+    _require_true_card(card, path)
     tensors = {name: torch.from_numpy(array.copy()) for name, array in read_tensors(path).items()}
     expected = net.state_dict()
     if _signature(tensors) != _signature(expected):
         raise InputError(f"holds other tensors than a {card.network} has", where=str(path), cure="train it again")
     net.load_state_dict(tensors, strict=True)
     return LoadedModel(card, net.eval(), path)
+
+
+def _require_true_card(card: ModelCard, path: Path) -> None:
+    """Refuse a card whose radius, divisor or exactness are not those of its network: windows would not fit together."""
+    facts = describe(card.network, card.parameters)
+    for name in ("radius_px", "divisor", "tile_exact"):
+        stated, true = getattr(card, name), getattr(facts, name)
+        if stated != true:
+            raise InputError(
+                f"has a card with {name} {stated}, and its network has {true}",
+                where=str(path),
+                cure="copy or train the model again",
+            )
 
 
 def tensors_of(net: nn.Module) -> dict[str, NDArray[Any]]:

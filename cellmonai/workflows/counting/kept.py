@@ -11,6 +11,7 @@ import hashlib
 import json
 import math
 import time
+import zlib
 from contextlib import suppress
 from dataclasses import fields
 from importlib.metadata import version
@@ -278,10 +279,12 @@ def _write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> dict[str, A
     try:
         make_folder(path.parent)
         with path.open("wb") as stream:
+            packer = zlib.compressobj(1)  # pictures of a folder take many times what its tables take
             for array in arrays.values():
                 content = np.ascontiguousarray(array).tobytes()
                 digest.update(content)
-                stream.write(content)
+                stream.write(packer.compress(content))
+            stream.write(packer.flush())
     except OSError as error:
         raise not_writable(path, error, cure=AGAIN) from error
     shapes = [[name, array.dtype.str, list(array.shape)] for name, array in arrays.items()]
@@ -291,8 +294,8 @@ def _write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> dict[str, A
 def _read_arrays(path: Path, facts: Mapping[str, Any]) -> dict[str, NDArray[Any]] | None:
     """Read them back, None where they are gone or damaged."""
     try:
-        content = path.read_bytes()
-    except OSError:
+        content = zlib.decompress(path.read_bytes())
+    except (OSError, zlib.error):
         return None
     if hashlib.sha256(content).hexdigest() != facts["sha256"]:
         return None

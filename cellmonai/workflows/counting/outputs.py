@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cellmonai.core.errors import InputError, OutputError, UsageError
+from cellmonai.core.errors import InputError, UsageError
 from cellmonai.core.files import write_json
 from cellmonai.report.counts import write_counts
 from cellmonai.workflows.counting.audit import drawn_audit
@@ -55,7 +55,7 @@ def write_results(
     not_drawn: CellmonaiError | None = None
     try:
         audit = drawn_audit(done.planes, plan, reporter)
-    except (InputError, UsageError, OutputError) as error:  # the count itself is done, and is not lost for it
+    except (InputError, UsageError) as error:  # the count itself is done, and is not lost for it
         not_drawn = error
         reporter.warn("audit", f"no audit was drawn: {error.sentence}")
     result = CountResult(

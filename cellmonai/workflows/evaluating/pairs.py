@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import math
 import os
@@ -142,23 +143,23 @@ def image_stem_of(text: str) -> str:
 
 def _table_rows(table: Path) -> Iterable[tuple[int, dict[str, str | None]]]:
     try:
-        with table.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream)
-            columns = reader.fieldnames or []
-            missing = [name for name in ("image", "count") if name not in columns]
-            if missing:
-                known = ", ".join(repr(printable(name)) for name in columns[:10]) or "none"
-                raise InputError(
-                    f"the column {missing[0]!r} is missing (there are {known})",
-                    where=str(table),
-                    cure="name the columns image,count in the first line",
-                )
-            return [(reader.line_num, row) for row in reader]
+        text = read_ordinary(table, _LARGEST_RECORD_BYTES).decode("utf-8-sig")
+        reader = csv.DictReader(io.StringIO(text, newline=""))
+        columns = reader.fieldnames or []
+        missing = [name for name in ("image", "count") if name not in columns]
+        if missing:
+            known = ", ".join(repr(printable(name)) for name in columns[:10]) or "none"
+            raise InputError(
+                f"the column {missing[0]!r} is missing (there are {known})",
+                where=str(table),
+                cure="name the columns image,count in the first line",
+            )
+        return [(reader.line_num, row) for row in reader]
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError("the file is no CSV table", where=str(table), cure="save it as CSV in UTF-8") from error
     except OSError as error:
         raise InputError(
-            f"the table cannot be read ({error.strerror})", where=str(table), cure="check the path"
+            f"the table cannot be read ({error.strerror or error})", where=str(table), cure="check the path"
         ) from error
 
 
