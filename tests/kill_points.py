@@ -245,6 +245,8 @@ def contents_of(folder: Path) -> dict[str, str]:
             found[name] = json.dumps(_without_times(json.loads(path.read_bytes())), sort_keys=True)
         elif path.suffix == ".html":
             found[name] = _TIMES_IN_PAGES.sub("", unescape(path.read_text("utf-8")))
+        elif path.name == "recipe.toml":  # paths in it are absolute
+            found[name] = path.read_text().replace(str(folder.parent), "")
         elif path.name == "history.csv":
             found[name] = "\n".join(line.split(",")[0] for line in path.read_text().splitlines())
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
@@ -23,13 +24,21 @@ def main() -> None:
     except KeyboardInterrupt as stop:
         from cellmonai.core.interrupts import Terminated
 
-        _end_at_once(signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT, None)
+        sentence, code = _ENDINGS[signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT]
+        sys.stderr.write(sentence)
+        raise SystemExit(code) from None
+
+
+_ENDINGS = {
+    signal.SIGINT: ("error: stopped by Ctrl-C; run the same command again.\n", 130),
+    signal.SIGTERM: ("error: stopped by SIGTERM; run the same command again.\n", 143),
+}
 
 
 def _end_at_once(number: int, _: FrameType | None) -> NoReturn:
     """Say so and end: an exception in the middle of an import may be taken for a fault of what is imported."""
-    what, code = ("SIGTERM", 143) if number == signal.SIGTERM else ("Ctrl-C", 130)
-    os.write(2, f"error: stopped by {what}; run the same command again.\n".encode())
+    sentence, code = _ENDINGS[signal.Signals(number)]
+    os.write(2, sentence.encode())
     os._exit(code)
 
 

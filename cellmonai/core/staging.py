@@ -145,7 +145,7 @@ def staged(
             refuse()
         yield staging, facts
     finally:
-        if not is_half_placed(output):
+        if os.path.lexists(staging.folder) and not is_half_placed(output):
             staging.discard()
 
 

@@ -381,7 +381,8 @@ class Inference(Strict):
 
 def _fill_holes_word(value: object) -> object:
     """Turn true and false, which recipes said before, into the words of today; all else stays."""
-    return ("all" if value else "none") if isinstance(value, bool) else value
+    words = {"true": "all", "false": "none"}  # as --set gives them, where a word is expected
+    return words.get(str(value).lower(), value)
 
 
 class Instances(Strict):

@@ -132,10 +132,12 @@ def test_an_existing_run_is_refused_and_replaced_when_told(recipe: Path, tmp_pat
     assert (tmp_path / "run" / "history.csv").read_text() != "mine"
 
 
-def test_a_run_that_is_rewritten_is_not_called_finished_before_its_end(
+def test_a_run_that_cannot_be_rewritten_stays_as_it_was(
     recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _fit(recipe, tmp_path / "run", "training.epochs=1")
+
+    older = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir() if path.is_file()}
 
     def full_disk(*_: object, **__: object) -> None:
         raise OutputError("cannot be written", where="model.safetensors")
@@ -143,7 +145,7 @@ def test_a_run_that_is_rewritten_is_not_called_finished_before_its_end(
     monkeypatch.setattr("cellmonai.workflows.fit.write_model", full_disk)
     with pytest.raises(OutputError):
         _fit(recipe, tmp_path / "run", "training.epochs=1", overwrite=True)
-    assert not (tmp_path / "run" / "run.json").exists()
+    assert {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir() if path.is_file()} == older
 
 
 def test_a_run_folder_has_one_writer(recipe: Path, tmp_path: Path) -> None:
@@ -227,7 +229,7 @@ def test_a_device_that_is_not_there_is_refused(recipe: Path, tmp_path: Path) -> 
         pytest.param(["fit", "absent.toml"], 3, "absent.toml", id="no such recipe"),
         pytest.param(["fit", "typo.toml"], 4, "typo.toml:3", id="a typo, with its line"),
         pytest.param(["fit", "recipe.toml"], 4, "--set data.root=FOLDER", id="no data folder given"),
-        pytest.param([*FIT, "-o", "recipe.toml/x"], 5, "recipe.toml/x", id="a file in the way of the output"),
+        pytest.param([*FIT, "-o", "recipe.toml/x"], 5, "recipe.toml: a file", id="a file in the way of the output"),
         pytest.param(["fit"], 2, "RECIPE", id="no recipe given"),
         pytest.param(["fit", "recipe.toml", "--epochs", "3"], 2, "--epochs", id="an unknown option"),
     ],

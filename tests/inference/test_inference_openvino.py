@@ -14,6 +14,7 @@ from torch import nn
 
 from cellmonai.core.cache import VARIABLE
 from cellmonai.core.errors import UsageError
+from cellmonai.core.machine import multiplies_int8
 from cellmonai.inference import openvino_engine
 from cellmonai.inference.activation import probabilities
 from cellmonai.inference.openvino_convert import convert
@@ -309,6 +310,7 @@ def test_bf16_gives_nearly_the_same_where_the_cpu_has_it(pair: Callable[[str], P
     assert off.mean() < 4e-3
 
 
+@pytest.mark.skipif(multiplies_int8() is False, reason="this CPU has no VNNI, AMX or dot products")
 def test_a_conversion_in_f32_does_not_run_as_int8(pair: Callable[[str], Pair]) -> None:
     with pytest.raises(UsageError, match="computes in f32"):
         OpenVinoEngine(pair("basic_unet").converted, precision="int8")

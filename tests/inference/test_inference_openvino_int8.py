@@ -14,6 +14,7 @@ from torch import nn
 
 from cellmonai.core.cache import VARIABLE
 from cellmonai.core.errors import UsageError
+from cellmonai.core.machine import multiplies_int8
 from cellmonai.inference.activation import probabilities
 from cellmonai.inference.openvino_convert import convert
 from cellmonai.inference.openvino_engine import OpenVinoEngine
@@ -63,6 +64,7 @@ def exact(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConvertedModel]:
         yield found
 
 
+@pytest.mark.skipif(multiplies_int8() is False, reason="this CPU has no VNNI, AMX or dot products")
 def test_rounding_changes_few_pixels_says_which_and_keeps_what_it_said(exact: ConvertedModel) -> None:
     windows = [field(1000 + number, 192)[0] for number in range(4)]
     folder, said = convert_int8(exact, windows)

@@ -78,7 +78,6 @@ def test_dense_label_images_are_no_pictures(tmp_path: Path, gap: int) -> None:
         "pnggroup_libpng/basn0g16.png",
         "pnggroup_libpng/ibasn0g16.png",
         "pnggroup_libpng/ftbwn0g16.png",
-        "pnggroup_libpng/basn3p08.png",
     ],
 )
 def test_pictures_of_other_projects_are_no_label_images(tmp_path: Path, data_folder: Path, name: str) -> None:
