@@ -149,9 +149,7 @@ for _ in range(900):
         pytest.param({"operating_point": {"threshold": float("nan")}}, "operating_point", id="a threshold of NaN"),
         pytest.param({"operating_point": {"opening": 10**400}}, "operating_point", id="an opening of 10^400"),
         pytest.param({"operating_point": {"split": 1}}, "split is no word", id="a split that is a number"),
-        pytest.param(
-            {"operating_point": {"fill_holes": 2}}, "fill_holes is no word, true", id="holes as a number"
-        ),
+        pytest.param({"operating_point": {"fill_holes": 2}}, "fill_holes is no word, true", id="holes as a number"),
         pytest.param({"operating_point": {"magic": 1}}, "unknown setting 'magic'", id="an unknown setting"),
         pytest.param({"calibration": []}, "calibration", id="a calibration that is a list"),
         pytest.param({"calibration": {"version": 1}}, "calibration .* is missing", id="a calibration without numbers"),
