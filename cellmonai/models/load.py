@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+_MOST_DIVISORS = 64
+
+
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
     """A network with its card, in evaluation mode, float32, on the CPU.
@@ -57,16 +60,19 @@ def load_model(path: Path) -> LoadedModel:
 
 
 def _require_true_card(card: ModelCard, path: Path) -> None:
-    """Refuse a card whose radius, divisor or exactness are not those of its network: windows would not fit together."""
+    """Refuse a card that promises more than its network keeps: windows would not fit, or not fit together."""
     facts = describe(card.network, card.parameters)
-    for name in ("radius_px", "divisor", "tile_exact"):
-        stated, true = getattr(card, name), getattr(facts, name)
-        if stated != true:
-            raise InputError(
-                f"has a card with {name} {stated}, and its network has {true}",
-                where=str(path),
-                cure="copy or train the model again",
-            )
+    unfit = {
+        "divisor": card.divisor % facts.divisor != 0 or card.divisor > _MOST_DIVISORS * facts.divisor,
+        "radius_px": card.tile_exact and card.radius_px < facts.radius_px,
+        "tile_exact": card.tile_exact and not facts.tile_exact,
+    }
+    for name in (name for name, is_unfit in unfit.items() if is_unfit):
+        raise InputError(
+            f"has a card with {name} {getattr(card, name)}, and its network has {getattr(facts, name)}",
+            where=str(path),
+            cure="copy or train the model again",
+        )
 
 
 def tensors_of(net: nn.Module) -> dict[str, NDArray[Any]]:
