@@ -38,7 +38,7 @@ def test_plane_names_sort_as_their_numbers() -> None:
 
 @pytest.mark.parametrize("axes", ["CY", "CYXZ", "YYX", "QYX", "CSY"])
 def test_letters_that_name_no_image_are_refused(axes: str) -> None:
-    with pytest.raises(InputError, match="--axes CYX"):
+    with pytest.raises(InputError, match="save it as TIFF with its axes"):
         check_axes(axes, 3, Path("a.npy"))
 
 
